@@ -1,0 +1,90 @@
+//! What one run may touch. Made only from an approved revision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::column::Column;
+use crate::digest::{Blake3Digest, ContentDigest};
+use crate::limits::Limits;
+use crate::manifest::OutputDeclaration;
+use crate::name::{Identifier, RoomId, RunId, TableName};
+use crate::parameter::ParameterValue;
+
+/// The capabilities of one run.
+///
+/// There is no public constructor: `state::ApprovedNotebook::grants` makes grants, and
+/// the worker reads them from the job that its own host sends, which is why they deserialise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    pub(crate) component: ContentDigest,
+    pub(crate) interfaces: BTreeSet<String>,
+    pub(crate) limits: Limits,
+    pub(crate) notebook: String,
+    pub(crate) outputs: BTreeMap<Identifier, OutputDeclaration>,
+    pub(crate) parameters: BTreeMap<Identifier, ParameterValue>,
+    pub(crate) revision: Blake3Digest,
+    pub(crate) room: RoomId,
+    pub(crate) run: RunId,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub(crate) started_at: i64,
+    pub(crate) tables: BTreeMap<TableName, Vec<Column>>,
+}
+
+impl Grants {
+    /// The approved component.
+    pub fn component(&self) -> &ContentDigest {
+        &self.component
+    }
+
+    /// Interfaces that may be linked, for example `glovebox:guest/tables@0.1.0`.
+    pub fn interfaces(&self) -> &BTreeSet<String> {
+        &self.interfaces
+    }
+
+    /// Limits of the run.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Name of the notebook.
+    pub fn notebook(&self) -> &str {
+        &self.notebook
+    }
+
+    /// Outputs it may write. Caps are resolved: `max_rows` and `max_bytes` are always present.
+    pub fn outputs(&self) -> &BTreeMap<Identifier, OutputDeclaration> {
+        &self.outputs
+    }
+
+    /// Values of all declared parameters, defaults included.
+    pub fn parameters(&self) -> &BTreeMap<Identifier, ParameterValue> {
+        &self.parameters
+    }
+
+    /// Digest of the approved revision.
+    pub fn revision(&self) -> &Blake3Digest {
+        &self.revision
+    }
+
+    /// The room.
+    pub fn room(&self) -> &RoomId {
+        &self.room
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// The run's logical time in microseconds since 1970-01-01T00:00:00Z.
+    pub fn started_at(&self) -> i64 {
+        self.started_at
+    }
+
+    /// Tables it may read, each with the columns it may see, with the table's types.
+    pub fn tables(&self) -> &BTreeMap<TableName, Vec<Column>> {
+        &self.tables
+    }
+}

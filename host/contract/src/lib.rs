@@ -1,0 +1,25 @@
+//! Statements, room state, digests, signatures, log proofs and receipts of Glovebox.
+//!
+//! Everything here is pure: no I/O, no clock, no async. A verifier that links only this crate can
+//! check a room from its first statement to its last receipt.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable
+    )
+)]
+
+pub mod column;
+pub mod digest;
+pub mod grants;
+pub mod limits;
+pub mod manifest;
+pub mod name;
+pub mod parameter;
+pub mod reason;

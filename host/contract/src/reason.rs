@@ -1,0 +1,147 @@
+//! Public reason codes: all that everyone learns about a refused act or a failed run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// Why an act was refused or a run failed. Codes are stable and never carry data.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum ReasonCode {
+            $(#[doc = $code] $(#[$doc])* $name,)*
+        }
+
+        impl ReasonCode {
+            /// Every code.
+            pub const ALL: &'static [ReasonCode] = &[$(Self::$name),*];
+
+            /// The code as it stands in receipts, logs and `--json`.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $code,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    // statements
+    /// — not a well-formed envelope, statement or name.
+    Malformed = "malformed",
+    /// — well-formed but not in the one canonical encoding.
+    NotCanonical = "not-canonical",
+    /// — the signature does not verify.
+    BadSignature = "bad-signature",
+    /// — the signing key is no party's.
+    UnknownSigner = "unknown-signer",
+    /// — made for another room.
+    WrongRoom = "wrong-room",
+    /// — this very statement is in the log already, or its sequence number is used.
+    Replayed = "replayed",
+    /// — a sequence number was skipped.
+    OutOfSequence = "out-of-sequence",
+    /// — the party may not do this.
+    NotPermitted = "not-permitted",
+    /// — the room does not have what the statement names.
+    NotFound = "not-found",
+    /// — the name is taken.
+    AlreadyExists = "already-exists",
+    /// — a collaborator has not accepted the room yet.
+    NotAccepted = "not-accepted",
+    /// — the room or the notebook is paused.
+    Paused = "paused",
+    /// — a limit of the room's policy, such as the number of collaborators.
+    PolicyLimit = "policy-limit",
+    // before a run
+    /// — a needed approval is missing.
+    NotApproved = "not-approved",
+    /// — the revision was rejected or its approval revoked.
+    Rejected = "rejected",
+    /// — the revision is past its cutover date.
+    Superseded = "superseded",
+    /// — the requester is not a runner of this notebook.
+    NotARunner = "not-a-runner",
+    /// — a parameter is missing, unknown, of the wrong type or out of bounds.
+    ParameterInvalid = "parameter-invalid",
+    /// — the component's bytes do not have the approved digests.
+    ComponentMismatch = "component-mismatch",
+    /// — the component is not one this host may load.
+    ComponentRefused = "component-refused",
+    /// — the component imports what it was not granted.
+    ImportNotGranted = "import-not-granted",
+    // inputs
+    /// — a file of an input table cannot be opened or read.
+    InputUnreadable = "input-unreadable",
+    /// — a file of an input table is not valid in its format.
+    InputCorrupt = "input-corrupt",
+    /// — a file of an input table changed while the run read it.
+    InputChanged = "input-changed",
+    /// — the columns or types are not those that were declared.
+    SchemaMismatch = "schema-mismatch",
+    // queries
+    /// — the table is not granted.
+    TableNotGranted = "table-not-granted",
+    /// — the column is not granted, or does not exist.
+    ColumnNotGranted = "column-not-granted",
+    /// — the statement or function is not on the allow-list.
+    SqlRefused = "sql-refused",
+    /// — the statement does not parse or does not make sense.
+    SqlInvalid = "sql-invalid",
+    /// — the statement is too long or nested too deeply.
+    SqlTooComplex = "sql-too-complex",
+    /// — the query failed on the data, for example by overflow.
+    QueryFailed = "query-failed",
+    // guests
+    /// — the notebook returned an error.
+    GuestError = "guest-error",
+    /// — the notebook trapped: a panic, an out-of-bounds access, an invalid handle.
+    GuestTrap = "guest-trap",
+    /// — the notebook overflowed its stack.
+    StackOverflow = "stack-overflow",
+    /// — the notebook passed an argument that is malformed or out of range.
+    InvalidArgument = "invalid-argument",
+    // outputs
+    /// — an output that the manifest does not declare.
+    OutputNotDeclared = "output-not-declared",
+    /// — an output with other columns, types or nulls than declared.
+    OutputSchema = "output-schema",
+    /// — an output with too many rows.
+    OutputRows = "output-rows",
+    /// — an output with too many bytes.
+    OutputBytes = "output-bytes",
+    /// — an output opened or finished twice, or written after it was finished.
+    OutputClosed = "output-closed",
+    /// — a declared output that was not finished.
+    OutputUnfinished = "output-unfinished",
+    // limits and machinery
+    /// — the memory limit.
+    MemoryLimit = "memory-limit",
+    /// — the processor-time limit.
+    CpuLimit = "cpu-limit",
+    /// — the deadline.
+    Deadline = "deadline",
+    /// — the scratch space limit.
+    ScratchLimit = "scratch-limit",
+    /// — the worker process ended without a word.
+    WorkerDied = "worker-died",
+    /// — the worker process broke the job protocol.
+    WorkerProtocol = "worker-protocol",
+    /// — this machine cannot confine a run as the operator demands.
+    JailUnavailable = "jail-unavailable",
+    /// — the host's storage is full.
+    StorageFull = "storage-full",
+    /// — the host stopped in the middle of the run.
+    HostRestarted = "host-restarted",
+    /// — anything else; the host's own log has the detail.
+    Internal = "internal",
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
