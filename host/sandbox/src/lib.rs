@@ -1,1 +1,18 @@
-//! Under construction.
+//! The VM of Glovebox: the only crate that names wasmtime.
+//!
+//! A component passes [`admission`] first, is compiled by an [`engine::Engine`] in a jailed child,
+//! and runs with [`run::run_notebook`] against the [`services::Services`] of its run, linked to
+//! nothing but the interfaces it was granted. Arrow data crosses through `transfer` alone.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable
+    )
+)]
+
+pub mod services;
