@@ -1,1 +1,59 @@
-//! Under construction.
+//! Turns sources into Glovebox components.
+//!
+//! A SQL notebook needs no WebAssembly toolchain: its text goes into a tiny, always identical core
+//! module ([`build_sql`]). A Rust notebook is a cargo package that is compiled for
+//! `wasm32-unknown-unknown` in a reproducible way. Both end as a component that carries its
+//! manifest, and its source unless it is hidden, under its own hash.
+#![forbid(unsafe_code)]
+
+mod component;
+mod error;
+mod header;
+mod notebook;
+mod script;
+
+use std::path::Path;
+
+pub use component::Component;
+pub use error::{BuildError, Position};
+pub use notebook::{build_sql, verify_sql};
+
+/// How to build.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct BuildOptions {
+    /// Leave the source out of the component. A SQL notebook cannot be hidden.
+    pub hidden: bool,
+}
+
+/// Builds what `path` is: a `.sql` file or the directory of a cargo package.
+///
+/// `progress` hears what is being done, one short line at a time.
+///
+/// # Errors
+/// Says what is wrong in which file, and what to do about it.
+pub fn build(
+    path: &Path,
+    options: &BuildOptions,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Component, BuildError> {
+    let unreadable =
+        |error: std::io::Error| BuildError::new(format!("cannot be read: {error}")).in_file(path);
+    if path.is_dir() {
+        return Err(BuildError::new("cargo packages are not built yet").in_file(path));
+    }
+    if path.extension().is_none_or(|extension| extension != "sql") {
+        std::fs::metadata(path).map_err(unreadable)?;
+        return Err(BuildError::new("neither a `.sql` file nor the directory of a cargo package")
+            .in_file(path));
+    }
+    if options.hidden {
+        return Err(BuildError::new("a SQL notebook cannot be hidden: the host runs its text")
+            .in_file(path));
+    }
+    progress("checking the statements");
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let source = String::from_utf8(bytes)
+        .map_err(|_| BuildError::new("the text is not UTF-8").in_file(path))?;
+    build_sql(&source).map_err(|error| error.in_file(path))
+}
