@@ -244,7 +244,8 @@ impl ColumnType {
             ("struct", fields) => fields
                 .iter()
                 .map(|field| {
-                    let (name, field) = field.split_once(':').ok_or("write a field as `name: type`")?;
+                    let (name, field) =
+                        field.split_once(':').ok_or("write a field as `name: type`")?;
                     let name = name.trim();
                     if !is_field_name(name) {
                         return Err("a field name is letters, digits and `_`");
@@ -261,7 +262,9 @@ impl ColumnType {
 fn is_zone(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 63
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'+' | b'-' | b':'))
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'+' | b'-' | b':'))
 }
 
 fn is_field_name(text: &str) -> bool {

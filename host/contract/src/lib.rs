@@ -15,11 +15,17 @@
     )
 )]
 
+pub mod canonical;
 pub mod column;
 pub mod digest;
+pub mod envelope;
 pub mod grants;
+pub mod key;
 pub mod limits;
 pub mod manifest;
 pub mod name;
 pub mod parameter;
 pub mod reason;
+pub mod receipt;
+pub mod statement;
+pub mod text;

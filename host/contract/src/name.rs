@@ -92,7 +92,6 @@ macro_rules! impl_text {
     };
 }
 
-
 name_type!(
     /// A collaborator's name in a room, for example `airline`. `host` is the host's own.
     Alias,

@@ -101,7 +101,11 @@ impl ParameterValue {
         };
         if text.len() > Self::MAX_BYTES {
             return Err(ParameterError {
-                why: format!("the value has {} bytes, at most {} are allowed", text.len(), Self::MAX_BYTES),
+                why: format!(
+                    "the value has {} bytes, at most {} are allowed",
+                    text.len(),
+                    Self::MAX_BYTES
+                ),
             });
         }
         match parameter_type {
@@ -173,7 +177,11 @@ impl ParameterDeclaration {
     pub fn check(&self, value: &ParameterValue) -> Result<(), ParameterError> {
         if value.parameter_type() != self.parameter_type {
             return Err(ParameterError {
-                why: format!("expected type {}, got {}", self.parameter_type, value.parameter_type()),
+                why: format!(
+                    "expected type {}, got {}",
+                    self.parameter_type,
+                    value.parameter_type()
+                ),
             });
         }
         let bound = |text: &Option<String>| {
@@ -182,12 +190,16 @@ impl ParameterDeclaration {
         if let Some(minimum) = bound(&self.minimum)?
             && value < &minimum
         {
-            return Err(ParameterError { why: format!("`{value}` is below the minimum `{minimum}`") });
+            return Err(ParameterError {
+                why: format!("`{value}` is below the minimum `{minimum}`"),
+            });
         }
         if let Some(maximum) = bound(&self.maximum)?
             && value > &maximum
         {
-            return Err(ParameterError { why: format!("`{value}` is above the maximum `{maximum}`") });
+            return Err(ParameterError {
+                why: format!("`{value}` is above the maximum `{maximum}`"),
+            });
         }
         if !self.choices.is_empty() {
             let mut allowed = false;

@@ -1,0 +1,82 @@
+//! Runs: asked for by a runner, started and ended by the host.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Blake3Digest, ContentDigest};
+use crate::name::{AssetName, Identifier, RunId, TableName};
+use crate::parameter::ParameterValue;
+
+/// Asks for a run of one approved revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// The notebook.
+    pub notebook: AssetName,
+    /// Values the runner chose; defaults stand for the others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<Identifier, ParameterValue>,
+    /// Digest of the revision to run, so that nothing else can run in its place.
+    pub revision: Blake3Digest,
+}
+
+/// The host is about to hand data to the component. Logged before it does.
+///
+/// The run's logical time, the only clock the component sees, is the `issued_at` of this statement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunStart {
+    /// Digest of the query and VM engines' versions and settings.
+    pub engine: Blake3Digest,
+    /// Digest of what the run may touch, see [`crate::grants::Grants::digest`].
+    pub grants_digest: Blake3Digest,
+    /// Digest of the host's program.
+    pub host_binary: Blake3Digest,
+    /// The exact files of every input table.
+    pub inputs: BTreeMap<TableName, Snapshot>,
+    /// How the worker is confined.
+    pub jail: JailMode,
+    /// Digest of the envelope of the run-request.
+    pub request: Blake3Digest,
+    /// The run.
+    pub run: RunId,
+}
+
+/// The content of a table at one time: the files it consists of, in reading order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Its files, without their names.
+    pub files: Vec<FileDigest>,
+}
+
+/// Length and digests of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileDigest {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Its content.
+    pub digest: ContentDigest,
+}
+
+/// How a worker is confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JailMode {
+    /// Namespaces, Landlock, seccomp and resource limits.
+    Full,
+    /// Resource limits only, because the operator said so.
+    Off,
+}
+
+/// A party is reading an output, signed by that party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRead {
+    /// The output table.
+    pub output: Identifier,
+    /// The run that wrote it.
+    pub run: RunId,
+}

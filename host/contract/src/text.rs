@@ -1,0 +1,51 @@
+//! Free text that people read: short, and unable to play tricks on a screen.
+
+/// Most bytes of a comment or a description.
+pub const MAX_TEXT_BYTES: usize = 4096;
+
+/// Most bytes of a short text: an organisation, a region, a column name.
+pub const MAX_LINE_BYTES: usize = 255;
+
+/// Why a text is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct TextError {
+    what: String,
+    why: &'static str,
+}
+
+/// Accepts a text of several lines.
+pub(crate) fn check_text(what: &str, text: &str) -> Result<(), TextError> {
+    if text.len() > MAX_TEXT_BYTES {
+        return error(what, "the text is longer than 4096 bytes");
+    }
+    check_characters(what, text, |c| c == '\n' || c == '\t')
+}
+
+/// Accepts a non-empty text of one line.
+pub(crate) fn check_line(what: &str, text: &str) -> Result<(), TextError> {
+    if text.is_empty() {
+        return error(what, "the text is empty");
+    }
+    if text.len() > MAX_LINE_BYTES {
+        return error(what, "the text is longer than 255 bytes");
+    }
+    check_characters(what, text, |_| false)
+}
+
+fn error(what: &str, why: &'static str) -> Result<(), TextError> {
+    Err(TextError { what: what.into(), why })
+}
+
+/// Refuses control characters, which drive terminals, and the characters that reorder or hide text,
+/// which let a reviewer read something else than what is there.
+fn check_characters(what: &str, text: &str, allowed: fn(char) -> bool) -> Result<(), TextError> {
+    let is_trick = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if text.chars().any(|c| is_trick(c) && !allowed(c)) {
+        return error(what, "it holds a control character or an invisible one");
+    }
+    Ok(())
+}
