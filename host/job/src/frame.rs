@@ -1,0 +1,149 @@
+//! Messages on a socket: four bytes of length, most significant first, then that much JSON.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest job in bytes: a run over some ten thousand files.
+pub const MAX_JOB_BYTES: usize = 16 << 20;
+
+/// Longest event in bytes: a manifest at its largest.
+pub const MAX_EVENT_BYTES: usize = 2 << 20;
+
+/// Why a message could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The other end is gone.
+    #[error("the other end closed the socket")]
+    Closed,
+    /// The deadline passed first.
+    #[error("the deadline passed")]
+    Deadline,
+    /// The length is zero or above the cap.
+    #[error("a message of {bytes} bytes, allowed are 1 to {max_bytes}")]
+    Length {
+        /// Length that was announced or needed.
+        bytes: usize,
+        /// The cap.
+        max_bytes: usize,
+    },
+    /// The bytes are no message of the wanted type.
+    #[error("a message that is not well-formed: {0}")]
+    Malformed(#[source] serde_json::Error),
+    /// The message ends in the middle.
+    #[error("the socket was closed in the middle of a message")]
+    Truncated,
+    /// The system refused.
+    #[error("the socket failed: {0}")]
+    Io(#[source] io::Error),
+}
+
+/// Writes one message. Waits until `deadline`, or for ever without one.
+pub fn write(
+    stream: &UnixStream,
+    message: &impl Serialize,
+    max_bytes: usize,
+    deadline: Option<Instant>,
+) -> Result<(), FrameError> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, message).map_err(FrameError::Malformed)?;
+    let bytes = frame.len() - 4;
+    let length = u32::try_from(bytes)
+        .ok()
+        .filter(|_| bytes <= max_bytes)
+        .ok_or(FrameError::Length { bytes, max_bytes })?;
+    for (to, from) in frame.iter_mut().zip(length.to_be_bytes()) {
+        *to = from;
+    }
+    let mut rest = frame.as_slice();
+    while !rest.is_empty() {
+        if let Some(deadline) = deadline {
+            stream.set_write_timeout(Some(time_left(deadline)?)).map_err(FrameError::Io)?;
+        }
+        match (&mut &*stream).write(rest) {
+            Ok(0) => return Err(FrameError::Closed),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(error) => retry_or_fail(error)?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads one message. Waits until `deadline`, or for ever without one. Reads not one byte more.
+pub fn read<T: DeserializeOwned>(
+    stream: &UnixStream,
+    max_bytes: usize,
+    deadline: Option<Instant>,
+) -> Result<T, FrameError> {
+    read_sized(stream, max_bytes, deadline).map(|(message, _)| message)
+}
+
+/// Like [`read`]; tells the length of the message too.
+pub(crate) fn read_sized<T: DeserializeOwned>(
+    stream: &UnixStream,
+    max_bytes: usize,
+    deadline: Option<Instant>,
+) -> Result<(T, usize), FrameError> {
+    let mut header = [0; 4];
+    fill(stream, &mut header, deadline, FrameError::Closed)?;
+    let bytes = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
+    if bytes == 0 || bytes > max_bytes {
+        return Err(FrameError::Length { bytes, max_bytes });
+    }
+    let mut body = vec![0; bytes];
+    fill(stream, &mut body, deadline, FrameError::Truncated)?;
+    let message = serde_json::from_slice(&body).map_err(FrameError::Malformed)?;
+    Ok((message, bytes))
+}
+
+/// Waits until the other end is closed; a byte that comes instead is an error.
+pub(crate) fn wait_for_end(stream: &UnixStream, deadline: Instant) -> Result<(), FrameError> {
+    let mut byte = [0; 1];
+    match fill(stream, &mut byte, Some(deadline), FrameError::Closed) {
+        Err(FrameError::Closed) => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(FrameError::Length { bytes: 1, max_bytes: 0 }),
+    }
+}
+
+/// Fills `buffer`; `at_start` is the error when the socket is closed before its first byte.
+fn fill(
+    stream: &UnixStream,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+    at_start: FrameError,
+) -> Result<(), FrameError> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        if let Some(deadline) = deadline {
+            stream.set_read_timeout(Some(time_left(deadline)?)).map_err(FrameError::Io)?;
+        }
+        match (&mut &*stream).read(rest) {
+            Ok(0) if filled == 0 => return Err(at_start),
+            Ok(0) => return Err(FrameError::Truncated),
+            Ok(read) => filled += read,
+            Err(error) => retry_or_fail(error)?,
+        }
+    }
+    Ok(())
+}
+
+fn time_left(deadline: Instant) -> Result<Duration, FrameError> {
+    deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+        .ok_or(FrameError::Deadline)
+}
+
+fn retry_or_fail(error: io::Error) -> Result<(), FrameError> {
+    match error.kind() {
+        // The timeout is shorter than asked for when a signal came; the caller looks at the clock.
+        io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Ok(()),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(FrameError::Closed),
+        _ => Err(FrameError::Io(error)),
+    }
+}

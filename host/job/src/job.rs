@@ -1,0 +1,178 @@
+//! What the host asks of a worker.
+
+use std::collections::BTreeMap;
+
+use glovebox_contract::column::Column;
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::grants::Grants;
+use glovebox_contract::limits::Limits;
+use glovebox_contract::name::{Identifier, TableName};
+use serde::{Deserialize, Serialize};
+
+use crate::descriptors::DescriptorIndex;
+
+/// The one thing that a worker process does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Job {
+    /// Run a notebook; ends with [`crate::event::Event::Finished`].
+    Run(Box<RunJob>),
+    /// Check a component and compile it; ends with [`crate::event::Event::Compiled`].
+    Compile(CompileJob),
+    /// Read the columns of a party's files; ends with [`crate::event::Event::Described`].
+    Describe(DescribeJob),
+}
+
+/// A run of an approved notebook.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunJob {
+    /// Digest of component, inputs, parameters and revision: the same for a repeated run. It
+    /// stands in the metadata of every output file.
+    pub computation: Blake3Digest,
+    /// What the run may touch.
+    pub grants: Grants,
+    /// Files of every granted table.
+    pub inputs: Vec<InputTable>,
+    /// What [`crate::event::Event::Compiled`] told of this component, made by the same engine.
+    pub machine_code: MachineCode,
+    /// One empty file for every granted output, opened for reading and writing.
+    pub outputs: Vec<OutputFile>,
+    /// Threads that a query spreads over, at least 1.
+    pub partitions: u32,
+}
+
+/// A table of one party: files of one format and one schema.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputTable {
+    /// All columns of the files, granted or not, as [`crate::event::Event::Described`] told.
+    pub file_columns: Vec<Column>,
+    /// The files, in the order in which the snapshot lists them.
+    pub files: Vec<InputFile>,
+    /// Their format.
+    pub format: FileFormat,
+    /// The table's name; the granted columns are in the grants.
+    pub table: TableName,
+}
+
+/// A file that the host opened for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Where its descriptor is.
+    pub descriptor: DescriptorIndex,
+}
+
+/// An output that the host opened for the worker to fill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputFile {
+    /// Where its descriptor is.
+    pub descriptor: DescriptorIndex,
+    /// The output's name.
+    pub name: Identifier,
+}
+
+/// Machine code that this host made earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MachineCode {
+    /// Its size.
+    pub bytes: u64,
+    /// Where its descriptor is.
+    pub descriptor: DescriptorIndex,
+    /// Its digest, from the host's own records.
+    pub digest: Blake3Digest,
+}
+
+/// A component to check and to compile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompileJob {
+    /// The component's bytes.
+    pub component: InputFile,
+    /// The digest that the bytes must have.
+    pub digest: ContentDigest,
+    /// Limits of the room; admission checks the component against them.
+    pub limits: Limits,
+    /// An empty file, opened for writing, for the machine code.
+    pub machine_code: DescriptorIndex,
+}
+
+/// Files whose columns are wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeJob {
+    /// The files.
+    pub files: Vec<InputFile>,
+    /// Their format.
+    pub format: FileFormat,
+}
+
+/// Format of a party's files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// The Arrow IPC file format.
+    ArrowIpc,
+}
+
+impl FileFormat {
+    /// The format that a file with this extension has; `None` when it is no table.
+    pub fn of_extension(extension: &str) -> Option<Self> {
+        match extension.to_ascii_lowercase().as_str() {
+            "parquet" => Some(Self::Parquet),
+            "csv" => Some(Self::Csv),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "arrow" | "feather" | "ipc" => Some(Self::ArrowIpc),
+            _ => None,
+        }
+    }
+
+    /// The format's name, for example `arrow-ipc`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Ndjson => "ndjson",
+            Self::ArrowIpc => "arrow-ipc",
+        }
+    }
+}
+
+/// Which last event answers a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ExpectedAnswer {
+    /// `Finished` with these outputs and at most so many rows in each.
+    Outputs(BTreeMap<Identifier, u64>),
+    /// `Compiled`.
+    MachineCode,
+    /// `Described`.
+    Columns,
+}
+
+impl Job {
+    pub(crate) fn expected_answer(&self) -> ExpectedAnswer {
+        match self {
+            Self::Run(run) => {
+                let outputs = run.grants.outputs().iter();
+                ExpectedAnswer::Outputs(
+                    outputs
+                        .map(|(name, output)| (name.clone(), output.max_rows.unwrap_or(u64::MAX)))
+                        .collect(),
+                )
+            }
+            Self::Compile(_) => ExpectedAnswer::MachineCode,
+            Self::Describe(_) => ExpectedAnswer::Columns,
+        }
+    }
+}
