@@ -1,0 +1,176 @@
+//! Components by digest, and the machine code made from them.
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+
+use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::reason::ReasonCode;
+
+use crate::error::{Context as _, Result, RoomError};
+use crate::files;
+use crate::home::Home;
+
+/// Longest digest file: `blake3:` and 64 digits.
+const DIGEST_BYTES: u64 = 71;
+
+/// Components, each in a file named by its BLAKE3 digest.
+pub(crate) struct ComponentStore {
+    directory: Dir,
+}
+
+impl ComponentStore {
+    pub(crate) fn open(home: &Home) -> Result<Self> {
+        Ok(Self { directory: home.directory("components")? })
+    }
+
+    fn file_name(component: &Blake3Digest) -> String {
+        format!("{}.wasm", component.to_hex())
+    }
+
+    /// Keeps a component. A file of that name with other bytes is replaced.
+    pub(crate) fn put(&self, bytes: &[u8]) -> Result<ContentDigest> {
+        let digest = ContentDigest::of(bytes);
+        if self.read(&digest, u64::try_from(bytes.len()).unwrap_or(u64::MAX)).is_err() {
+            let name = Self::file_name(&digest.blake3);
+            files::write_atomically(&self.directory, &name, bytes)
+                .and_then(|()| {
+                    self.directory.set_permissions(&name, Permissions::from_mode(0o400))
+                })
+                .trying(|| format!("store component {digest}"))?;
+        }
+        Ok(digest)
+    }
+
+    /// Opens the file of a component. Its bytes are the reader's to check.
+    pub(crate) fn open_file(&self, component: &ContentDigest) -> Result<(File, u64)> {
+        let opening = || format!("open component {component}");
+        let file = files::open_regular(&self.directory, Self::file_name(&component.blake3))
+            .trying(opening)?
+            .into_std();
+        let bytes = file.metadata().trying(opening)?.len();
+        Ok((file, bytes))
+    }
+
+    /// A component whose bytes have both digests.
+    pub(crate) fn read(&self, component: &ContentDigest, limit: u64) -> Result<Vec<u8>> {
+        let mismatch = |why: &str| {
+            RoomError::new(
+                ReasonCode::ComponentMismatch,
+                format!("component {component}: {why}; add it again"),
+            )
+        };
+        let name = Self::file_name(&component.blake3);
+        let bytes = match files::read_limited(&self.directory, &name, limit) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(mismatch("the host does not have it"));
+            }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(mismatch("the stored file is larger than the room allows"));
+            }
+            Err(error) => {
+                return Err(RoomError::io(format!("cannot read component {component}"), error));
+            }
+        };
+        if component.matches(&bytes) {
+            Ok(bytes)
+        } else {
+            Err(mismatch("the stored file has other bytes"))
+        }
+    }
+}
+
+/// Machine code by component and engine. Only a jailed child of this host writes it; a party's
+/// never gets here.
+pub(crate) struct CodeCache {
+    directory: Dir,
+}
+
+impl CodeCache {
+    pub(crate) fn open(home: &Home) -> Result<Self> {
+        Ok(Self { directory: home.directory("cache")? })
+    }
+
+    fn stem(component: &Blake3Digest, engine: &Blake3Digest) -> String {
+        format!("{}-{}", component.to_hex(), engine.to_hex())
+    }
+
+    /// Machine code that still has the digest it had when it was made; none when there is none,
+    /// or when it does not.
+    pub(crate) fn get(&self, component: &Blake3Digest, engine: &Blake3Digest) -> Option<CachedCode> {
+        let stem = Self::stem(component, engine);
+        let digest =
+            files::read_limited(&self.directory, &format!("{stem}.digest"), DIGEST_BYTES).ok()?;
+        let expected: Blake3Digest = std::str::from_utf8(&digest).ok()?.parse().ok()?;
+        let mut file =
+            files::open_regular(&self.directory, format!("{stem}.code")).ok()?.into_std();
+        let (digest, bytes) = files::blake3_reader(&file).ok()?;
+        file.rewind().ok()?;
+        (digest == expected).then_some(CachedCode { file, code: MachineCodeFile { digest, bytes } })
+    }
+
+    /// A new file for machine code that is not in the cache yet.
+    pub(crate) fn stage(&self) -> Result<StagedCode> {
+        let name = files::temporary_name();
+        let file = files::create_new(&self.directory, &name)
+            .trying(|| "make room for machine code".into())?
+            .into_std();
+        Ok(StagedCode { name, file })
+    }
+
+    /// Puts staged machine code in the cache if it is the code that was announced.
+    pub(crate) fn put(
+        &self,
+        staged: StagedCode,
+        component: &Blake3Digest,
+        engine: &Blake3Digest,
+        announced: &MachineCodeFile,
+    ) -> Result<()> {
+        let storing = || format!("cache the machine code of {component}");
+        let StagedCode { name, mut file } = staged;
+        let written = file.rewind().and_then(|()| files::blake3_reader(&file)).trying(storing)?;
+        if written != (announced.digest, announced.bytes) {
+            let _ = self.directory.remove_file(&name);
+            return Err(RoomError::new(
+                ReasonCode::WorkerProtocol,
+                "the compiler wrote other machine code than it announced",
+            ));
+        }
+        file.sync_all().trying(storing)?;
+        let stem = Self::stem(component, engine);
+        // Between the two renames the digest is of other code, which makes it a miss.
+        self.directory
+            .rename(&name, &self.directory, format!("{stem}.code"))
+            .trying(storing)?;
+        let digest = announced.digest.to_string();
+        files::write_atomically(&self.directory, &format!("{stem}.digest"), digest.as_bytes())
+            .trying(storing)
+    }
+
+    pub(crate) fn discard(&self, staged: StagedCode) {
+        let _ = self.directory.remove_file(staged.name);
+    }
+}
+
+/// A file that machine code is written to.
+pub(crate) struct StagedCode {
+    name: String,
+    pub(crate) file: File,
+}
+
+/// What a file of machine code holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MachineCodeFile {
+    pub(crate) digest: Blake3Digest,
+    pub(crate) bytes: u64,
+}
+
+/// Machine code from the cache: the file opened for reading at its beginning.
+pub(crate) struct CachedCode {
+    pub(crate) file: File,
+    pub(crate) code: MachineCodeFile,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! The home directory of a host.
+//!
+//! ```text
+//! version               `glovebox-home 1`
+//! host.key              the host's signing key, mode 0600
+//! lock                  held by whoever changes what all rooms share
+//! rooms/<id>/           room.sqlite, staging/<run>/, outputs/<run>/
+//! components/           by digest
+//! cache/                machine code by component and engine
+//! staging/              things in the making
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use glovebox_contract::key::{PrivateKey, PublicKey};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Context as _, Result, RoomError};
+use crate::{files, store};
+
+/// Text of the version file.
+const VERSION: &str = "glovebox-home 1\n";
+const VERSION_FILE: &str = "version";
+const KEY_FILE: &str = "host.key";
+const LOCK_FILE: &str = "lock";
+const DIRECTORIES: [&str; 4] = ["cache", "components", "rooms", "staging"];
+
+/// How long a change waits for another process's change.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+/// The home directory of a host: its key, its rooms, its components.
+///
+/// Cheap to clone. Several processes may have the same home open: changes take turns, a run
+/// holds up nobody.
+#[derive(Clone)]
+pub struct Home {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    directory: Dir,
+    host_key: PrivateKey,
+    clock: Arc<dyn Clock>,
+}
+
+/// Held while something that all processes share changes.
+pub(crate) struct HomeLock {
+    _lock: Flock<std::fs::File>,
+}
+
+impl Home {
+    /// Opens a home, or makes one when `path` does not exist or is an empty directory.
+    pub fn open_or_create(path: &Path) -> Result<Self> {
+        Self::open_or_create_with(path, Arc::new(SystemClock))
+    }
+
+    /// [`Home::open_or_create`] with another clock.
+    pub fn open_or_create_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        create(path)?;
+        Self::open_with(path, clock)
+    }
+
+    /// Opens an existing home.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, Arc::new(SystemClock))
+    }
+
+    /// [`Home::open`] with another clock.
+    pub fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        store::check_sqlite()?;
+        let path = std::path::absolute(path)
+            .and_then(|path| path.canonicalize())
+            .trying(|| format!("open the home `{}`", path.display()))?;
+        let directory = Dir::open_ambient_dir(&path, ambient_authority())
+            .trying(|| format!("open the home `{}`", path.display()))?;
+        check_version(&directory, &path)?;
+        let host_key = read_key(&directory)?;
+        Ok(Self { shared: Arc::new(Shared { path, directory, host_key, clock }) })
+    }
+
+    /// The public half of the key with which this host signs checkpoints and receipts.
+    pub fn host_key(&self) -> PublicKey {
+        self.shared.host_key.public()
+    }
+
+    /// Where the home is.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    pub(crate) fn private_key(&self) -> &PrivateKey {
+        &self.shared.host_key
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.shared.clock.as_ref()
+    }
+
+    /// One of the home's own directories.
+    pub(crate) fn directory(&self, name: &str) -> Result<Dir> {
+        self.shared
+            .directory
+            .open_dir(name)
+            .trying(|| format!("open `{name}` in the home `{}`", self.shared.path.display()))
+    }
+
+    /// Waits for its turn to change what all processes share.
+    pub(crate) fn lock(&self) -> Result<HomeLock> {
+        lock(&self.shared.directory)
+    }
+}
+
+/// Makes what is missing of a home. Harmless on a whole one.
+fn create(path: &Path) -> Result<()> {
+    let creating = || format!("create the home `{}`", path.display());
+    std::fs::create_dir_all(path).trying(creating)?;
+    let directory = Dir::open_ambient_dir(path, ambient_authority()).trying(creating)?;
+    if directory.exists(VERSION_FILE) {
+        return Ok(());
+    }
+    for entry in directory.entries().trying(creating)? {
+        let name = entry.trying(creating)?.file_name();
+        let ours = name.to_str().is_some_and(|name| {
+            DIRECTORIES.contains(&name)
+                || [KEY_FILE, LOCK_FILE].contains(&name)
+                || files::is_temporary(name)
+        });
+        if !ours {
+            return Err(RoomError::internal(format!(
+                "`{}` is not a glovebox home and not empty: it holds `{}`",
+                path.display(),
+                name.display()
+            )));
+        }
+    }
+    let _lock = lock(&directory)?;
+    directory
+        .set_permissions(".", cap_std::fs::Permissions::from_std(private_mode()))
+        .trying(creating)?;
+    for name in DIRECTORIES {
+        files::create_directory(&directory, name).trying(creating)?;
+    }
+    if !directory.exists(KEY_FILE) {
+        create_key(&directory)?;
+    }
+    // The version comes last: a home without it was never whole.
+    files::write_atomically(&directory, VERSION_FILE, VERSION.as_bytes()).trying(creating)
+}
+
+fn private_mode() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o700)
+}
+
+fn check_version(directory: &Dir, path: &Path) -> Result<()> {
+    let text = match files::read_limited(directory, VERSION_FILE, 256) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(RoomError::not_found(format!(
+                "`{}` is not a glovebox home: it has no version file",
+                path.display()
+            )));
+        }
+        Err(error) => return Err(RoomError::io("cannot read the home's version file", error)),
+    };
+    if text == VERSION.as_bytes() {
+        return Ok(());
+    }
+    Err(RoomError::internal(format!(
+        "the home `{}` was made by another version of glovebox: its version file says `{}`, \
+         this program reads `{}`",
+        path.display(),
+        String::from_utf8_lossy(&text).trim_end().escape_debug(),
+        VERSION.trim_end()
+    )))
+}
+
+fn create_key(directory: &Dir) -> Result<()> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| RoomError::internal("cannot make the host's key").because(error))?;
+    let text = PrivateKey::from_seed(&seed).to_file();
+    files::write_atomically(directory, KEY_FILE, text.as_bytes())
+        .trying(|| "write the host's key".into())
+}
+
+fn read_key(directory: &Dir) -> Result<PrivateKey> {
+    let text = files::read_limited(directory, KEY_FILE, 1024)
+        .trying(|| "read the host's key `host.key`".into())?;
+    let text = String::from_utf8_lossy(&text);
+    PrivateKey::from_file(&text).map_err(|error| {
+        RoomError::internal("the host's key `host.key` is damaged: restore it from a backup")
+            .because(error)
+    })
+}
+
+fn lock(directory: &Dir) -> Result<HomeLock> {
+    let started = Instant::now();
+    let mut file = directory
+        .open_with(
+            LOCK_FILE,
+            OpenOptions::new().read(true).write(true).create(true).mode(0o600),
+        )
+        .trying(|| "open the home's lock file".into())?
+        .into_std();
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(HomeLock { _lock: lock }),
+            Err((returned, Errno::EWOULDBLOCK)) if started.elapsed() < LOCK_WAIT => {
+                file = returned;
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err((_, Errno::EWOULDBLOCK)) => {
+                return Err(RoomError::internal(
+                    "the home is busy: another glovebox process has been changing it for 10 seconds",
+                ));
+            }
+            Err((_, error)) => return Err(error).trying(|| "lock the home".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_new_home_is_private_and_keeps_its_key() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("a/b/home");
+    let key = Home::open_or_create(&path).unwrap().host_key();
+    assert_eq!(Home::open(&path).unwrap().host_key(), key);
+    assert_eq!(Home::open_or_create(&path).unwrap().host_key(), key);
+    assert_eq!(fs::read_to_string(path.join("version")).unwrap(), "glovebox-home 1\n");
+    assert_eq!(mode(&path), 0o700);
+    assert_eq!(mode(&path.join("host.key")), 0o600);
+    for directory in DIRECTORIES {
+        assert_eq!(mode(&path.join(directory)), 0o700, "{directory}");
+    }
+}
+
+#[test]
+fn what_is_no_home_is_left_alone() {
+    let check = |prepare: fn(&Path), opened: &str, created: Option<&str>| {
+        let root = tempfile::tempdir().unwrap();
+        prepare(root.path());
+        let error = Home::open(root.path()).err().map(|error| error.to_string()).unwrap();
+        assert!(error.contains(opened), "`{error}` does not say `{opened}`");
+        let error = Home::open_or_create(root.path()).err().map(|error| error.to_string());
+        match (error, created) {
+            (None, None) => {}
+            (Some(error), Some(text)) if error.contains(text) => {}
+            (error, created) => panic!("{error:?}, expected {created:?}"),
+        }
+    };
+    check(|_| {}, "has no version file", None);
+    check(
+        |path| fs::write(path.join("thesis.txt"), "").unwrap(),
+        "has no version file",
+        Some("not a glovebox home and not empty: it holds `thesis.txt`"),
+    );
+    // Creation was cut short: it is finished, with the key that is there.
+    check(
+        |path| {
+            drop(Home::open_or_create(path).unwrap());
+            fs::remove_file(path.join("version")).unwrap();
+            fs::remove_dir(path.join("cache")).unwrap();
+        },
+        "has no version file",
+        None,
+    );
+    check(
+        |path| {
+            drop(Home::open_or_create(path).unwrap());
+            fs::write(path.join("version"), "glovebox-home 2\n").unwrap();
+        },
+        "made by another version of glovebox: its version file says `glovebox-home 2`, this program reads `glovebox-home 1`",
+        Some("made by another version"),
+    );
+    check(
+        |path| {
+            drop(Home::open_or_create(path).unwrap());
+            fs::write(path.join("version"), "\u{1b}[31m").unwrap();
+        },
+        "says `\\u{1b}[31m`",
+        Some("made by another version"),
+    );
+    check(
+        |path| {
+            drop(Home::open_or_create(path).unwrap());
+            fs::write(path.join("host.key"), "not a key").unwrap();
+        },
+        "`host.key` is damaged",
+        Some("`host.key` is damaged"),
+    );
+}
+
+#[test]
+fn a_missing_home_is_an_error_and_is_not_made() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("none");
+    assert!(Home::open(&path).is_err());
+    assert!(!path.exists());
+}
+
+#[test]
+fn changes_take_turns() {
+    let root = tempfile::tempdir().unwrap();
+    let home = Home::open_or_create(root.path()).unwrap();
+    let other = Home::open(root.path()).unwrap();
+    let counter = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for home in [&home, &other, &home, &other] {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    let _lock = home.lock().unwrap();
+                    let seen = counter.load(std::sync::atomic::Ordering::SeqCst);
+                    std::thread::yield_now();
+                    counter.store(seen + 1, std::sync::atomic::Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(counter.into_inner(), 80);
+}

@@ -1,0 +1,179 @@
+//! What the host knows and tells nobody, or only some: where files are, what they held, what a
+//! guest said.
+
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
+
+use glovebox_contract::digest::{Blake3Digest, ContentDigest, Sha256Digest};
+use glovebox_contract::name::{RunId, TableName};
+use glovebox_job::event::LogLevel;
+use rusqlite::{OptionalExtension as _, params};
+
+use crate::error::{Context as _, Result, RoomError};
+use crate::sources::{DigestCache, FileIdentity, Source};
+use crate::store::Store;
+
+/// A line that a guest logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// How grave.
+    pub level: LogLevel,
+    /// The guest's words, as it sent them: escape them before they reach a terminal.
+    pub message: String,
+}
+
+impl Store {
+    pub(crate) fn put_source(&self, table: &TableName, source: &Source) -> Result<()> {
+        let columns = serde_json::to_string(&source.file_columns)
+            .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
+        let format = serde_json::to_string(&source.format)
+            .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
+        self.connection
+            .execute(
+                "INSERT OR REPLACE INTO source (table_name, path, format, file_columns)
+                 VALUES (?, ?, ?, ?)",
+                params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns],
+            )
+            .trying(|| format!("remember where table {table} is"))?;
+        Ok(())
+    }
+
+    pub(crate) fn source(&self, table: &TableName) -> Result<Option<Source>> {
+        let row = self
+            .connection
+            .query_row(
+                "SELECT path, format, file_columns FROM source WHERE table_name = ?",
+                [table.as_str()],
+                |row| {
+                    Ok((
+                        row.get::<_, Vec<u8>>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get::<_, String>(2)?,
+                    ))
+                },
+            )
+            .optional()
+            .trying(|| format!("look up where table {table} is"))?;
+        let Some((path, format, columns)) = row else { return Ok(None) };
+        let damaged = |error: serde_json::Error| {
+            RoomError::internal(format!("the entry for table {table} is damaged")).because(error)
+        };
+        Ok(Some(Source {
+            path: PathBuf::from(std::ffi::OsString::from_vec(path)),
+            format: serde_json::from_str(&format).map_err(damaged)?,
+            file_columns: serde_json::from_str(&columns).map_err(damaged)?,
+        }))
+    }
+
+    /// Stores what a run said and why it failed, in place of anything stored for it before.
+    pub(crate) fn put_run_words(&mut self, run: &RunId, words: &RunWords) -> Result<()> {
+        let storing = || format!("store the log lines of run {run}");
+        let run_id = run.to_string();
+        let transaction = self.connection.transaction().trying(storing)?;
+        if let Some(detail) = &words.detail {
+            transaction
+                .execute(
+                    "INSERT OR REPLACE INTO run_detail (run, detail) VALUES (?, ?)",
+                    params![run_id, detail],
+                )
+                .trying(storing)?;
+        }
+        for (line, LogLine { level, message }) in (0_u64..).zip(&words.log) {
+            let level = serde_json::to_string(level)
+                .map_err(|error| RoomError::internal(storing()).because(error))?;
+            transaction
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO run_log (run, line, level, message) VALUES (?, ?, ?, ?)",
+                )
+                .and_then(|mut insert| insert.execute(params![run_id, line, level, message]))
+                .trying(storing)?;
+        }
+        transaction.commit().trying(storing)
+    }
+
+    pub(crate) fn run_words(&self, run: &RunId) -> Result<RunWords> {
+        let reading = || format!("read the log lines of run {run}");
+        let run_id = run.to_string();
+        let detail = self
+            .connection
+            .query_row("SELECT detail FROM run_detail WHERE run = ?", [&run_id], |row| row.get(0))
+            .optional()
+            .trying(reading)?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT level, message FROM run_log WHERE run = ? ORDER BY line")
+            .trying(reading)?;
+        let rows = statement
+            .query_map([&run_id], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))
+            .trying(reading)?;
+        let mut log = Vec::new();
+        for row in rows {
+            let (level, message) = row.trying(reading)?;
+            let level = serde_json::from_str(&level)
+                .map_err(|error| RoomError::internal(reading()).because(error))?;
+            log.push(LogLine { level, message });
+        }
+        Ok(RunWords { detail, log })
+    }
+}
+
+/// What a run said: text for the author of its component, never for everyone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunWords {
+    /// Why the run failed, in the words of the component and the engines.
+    pub detail: Option<String>,
+    /// The lines that the component logged, oldest first.
+    pub log: Vec<LogLine>,
+}
+
+/// A digest that cannot be read back or stored is computed again, so errors are misses.
+impl DigestCache for Store {
+    fn get(&self, file: &FileIdentity) -> Option<ContentDigest> {
+        let FileIdentity { device, inode, bytes, modified_ns, changed_ns } = *file;
+        self.connection
+            .prepare_cached(
+                "SELECT blake3, sha256 FROM file_digest WHERE device = ? AND inode = ?
+                 AND size = ? AND modified_ns = ? AND changed_ns = ?",
+            )
+            .and_then(|mut select| {
+                select.query_row(
+                    params![
+                        device.cast_signed(),
+                        inode.cast_signed(),
+                        bytes.cast_signed(),
+                        modified_ns,
+                        changed_ns
+                    ],
+                    |row| {
+                        Ok(ContentDigest {
+                            blake3: Blake3Digest::from_bytes(row.get(0)?),
+                            sha256: Sha256Digest::from_bytes(row.get(1)?),
+                        })
+                    },
+                )
+            })
+            .ok()
+    }
+
+    fn put(&self, file: &FileIdentity, digest: &ContentDigest) {
+        let FileIdentity { device, inode, bytes, modified_ns, changed_ns } = *file;
+        let _ = self
+            .connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO file_digest
+                 (device, inode, size, modified_ns, changed_ns, blake3, sha256)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    device.cast_signed(),
+                    inode.cast_signed(),
+                    bytes.cast_signed(),
+                    modified_ns,
+                    changed_ns,
+                    digest.blake3.as_bytes(),
+                    digest.sha256.as_bytes()
+                ])
+            });
+    }
+}

@@ -1,0 +1,282 @@
+//! A party's files: where they are, which belong to a table, what they held when a run began.
+//!
+//! Paths are the host's private knowledge. A statement names a table and its columns; this
+//! mapping from table to files never leaves the host.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use glovebox_contract::column::Column;
+use glovebox_contract::digest::ContentDigest;
+use glovebox_contract::name::TableName;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_job::job::FileFormat;
+
+use crate::error::{Result, RoomError};
+use crate::files;
+
+/// A file younger than this when it was read may be written again under the same time stamp, so
+/// its digest is not remembered.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Most files of one table.
+const MAX_FILES: usize = 4096;
+
+/// Where the rows of a table are. Host-private.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// A file, or a directory of files.
+    pub path: PathBuf,
+    /// Format of every file.
+    pub format: FileFormat,
+    /// All columns of the files, offered or not.
+    pub file_columns: Vec<Column>,
+}
+
+/// What tells one state of a file from another without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+    pub(crate) bytes: u64,
+    pub(crate) modified_ns: i64,
+    pub(crate) changed_ns: i64,
+}
+
+impl FileIdentity {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.size(),
+            modified_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+
+    /// Whether the file has been left alone for long enough that any later write shows.
+    fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let latest = now.saturating_sub(SETTLED).as_nanos();
+        u128::try_from(self.changed_ns.max(self.modified_ns)).is_ok_and(|at| at < latest)
+    }
+}
+
+/// Remembers digests of files that have not changed.
+pub(crate) trait DigestCache {
+    fn get(&self, file: &FileIdentity) -> Option<ContentDigest>;
+    fn put(&self, file: &FileIdentity, digest: &ContentDigest);
+}
+
+/// One file of a table, opened for reading.
+#[derive(Debug)]
+pub(crate) struct OpenedFile {
+    pub(crate) name: OsString,
+    pub(crate) file: File,
+    pub(crate) identity: FileIdentity,
+}
+
+/// All files of a table, opened, in the order of their names.
+#[derive(Debug)]
+pub(crate) struct OpenedSource {
+    directory: Dir,
+    /// The one file of the table; none when every file of the directory belongs to it.
+    only: Option<OsString>,
+    pub(crate) format: FileFormat,
+    pub(crate) files: Vec<OpenedFile>,
+}
+
+/// Opens the files of a table. `table` is for messages only; `format` is found by the names of
+/// the files when it is not given.
+pub(crate) fn open(
+    table: &TableName,
+    path: &Path,
+    format: Option<FileFormat>,
+) -> Result<OpenedSource> {
+    let unreadable = |error: io::Error| {
+        RoomError::new(
+            ReasonCode::InputUnreadable,
+            format!("table {table}: cannot read `{}`", path.display()),
+        )
+        .because(error)
+    };
+    let (directory, only) = locate(path).map_err(unreadable)?;
+    let names = match &only {
+        Some(name) => vec![name.clone()],
+        None => list(&directory).map_err(unreadable)?,
+    };
+    if names.is_empty() || names.len() > MAX_FILES {
+        return Err(RoomError::new(
+            ReasonCode::InputUnreadable,
+            format!(
+                "table {table}: `{}` holds {} files, expected 1 to {MAX_FILES}",
+                path.display(),
+                names.len()
+            ),
+        ));
+    }
+    let format = match format {
+        Some(format) => format,
+        None => common_format(table, &names)?,
+    };
+    let files = names.into_iter().map(|name| open_file(&directory, name));
+    let files = files.collect::<io::Result<_>>().map_err(unreadable)?;
+    Ok(OpenedSource { directory, only, format, files })
+}
+
+/// The directory that bounds what a source can reach, and the file in it when it is one file.
+fn locate(path: &Path) -> io::Result<(Dir, Option<OsString>)> {
+    match Dir::open_ambient_dir(path, ambient_authority()) {
+        Ok(directory) => Ok((directory, None)),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            let name = path.file_name().ok_or(error)?;
+            let parent = match path.parent() {
+                Some(parent) if parent != Path::new("") => parent,
+                _ => Path::new("."),
+            };
+            let directory = Dir::open_ambient_dir(parent, ambient_authority())?;
+            Ok((directory, Some(name.to_owned())))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Names of the files of a directory, sorted. Names with a `.` or `_` in front are the marks that
+/// tools leave beside data, so they are skipped; a subdirectory is an error, not skipped rows.
+fn list(directory: &Dir) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in directory.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_')) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                format!("`{}` is a directory; a table's files lie side by side", name.display()),
+            ));
+        }
+        names.push(name);
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn open_file(directory: &Dir, name: OsString) -> io::Result<OpenedFile> {
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("`{}`: {error}", name.display()))
+    };
+    let file = files::open_regular(directory, &name).map_err(named)?.into_std();
+    let identity = FileIdentity::of(&file).map_err(named)?;
+    Ok(OpenedFile { name, file, identity })
+}
+
+fn common_format(table: &TableName, names: &[OsString]) -> Result<FileFormat> {
+    let corrupt = |what: String| Err(RoomError::new(ReasonCode::InputUnreadable, what));
+    let mut common = None;
+    for name in names {
+        let extension = Path::new(name).extension().and_then(OsStr::to_str);
+        let Some(format) = extension.and_then(FileFormat::of_extension) else {
+            return corrupt(format!(
+                "table {table}: `{}` has no known extension; expected .parquet, .csv, .ndjson, \
+                 .jsonl, .arrow or .feather",
+                name.display()
+            ));
+        };
+        if common.is_some_and(|common| common != format) {
+            return corrupt(format!("table {table}: `{}` has another format", name.display()));
+        }
+        common = Some(format);
+    }
+    common.ok_or_else(|| RoomError::internal(format!("table {table}: no files")))
+}
+
+fn changed(what: &str) -> RoomError {
+    RoomError::new(ReasonCode::InputChanged, what)
+}
+
+impl OpenedSource {
+    /// Digests of all files in order, from the cache where a file has not changed.
+    pub(crate) fn digests(&self, cache: &dyn DigestCache) -> Result<Vec<(ContentDigest, u64)>> {
+        self.files.iter().map(|file| file.digest(cache)).collect()
+    }
+
+    /// Fails when a file or the list of files is not what it was when this was opened. Both are
+    /// looked up by name again, so a file put in another's place shows as well.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let gone = |_| changed("a file of the table was removed during the run");
+        if self.only.is_none() {
+            let names = list(&self.directory)
+                .map_err(|_| changed("the table's directory cannot be listed any more"))?;
+            if !names.iter().eq(self.files.iter().map(|file| &file.name)) {
+                return Err(changed("files of the table were added or removed during the run"));
+            }
+        }
+        for before in &self.files {
+            let after = open_file(&self.directory, before.name.clone()).map_err(gone)?;
+            let held = FileIdentity::of(&before.file).map_err(gone)?;
+            if after.identity != before.identity || held != before.identity {
+                return Err(changed("a file of the table changed during the run"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OpenedFile {
+    fn digest(&self, cache: &dyn DigestCache) -> Result<(ContentDigest, u64)> {
+        if let Some(digest) = cache.get(&self.identity) {
+            return Ok((digest, self.identity.bytes));
+        }
+        let unreadable = |error: io::Error| {
+            RoomError::new(
+                ReasonCode::InputUnreadable,
+                format!("cannot read `{}`", self.name.display()),
+            )
+            .because(error)
+        };
+        // Positioned reads leave the shared offset alone.
+        let (digest, bytes) =
+            files::digest_reader(PositionedReader { file: &self.file, offset: 0 })
+                .map_err(unreadable)?;
+        let after = FileIdentity::of(&self.file).map_err(unreadable)?;
+        if after != self.identity || bytes != self.identity.bytes {
+            return Err(changed("a file changed while its digest was computed"));
+        }
+        if self.identity.is_settled() {
+            cache.put(&self.identity, &digest);
+        }
+        Ok((digest, bytes))
+    }
+}
+
+/// Reads a file from a place of its own.
+struct PositionedReader<'a> {
+    file: &'a File,
+    offset: u64,
+}
+
+impl io::Read for PositionedReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.offset)?;
+        self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        Ok(count)
+    }
+}
+
+/// Files of all input tables of a run.
+pub(crate) type OpenedInputs = BTreeMap<TableName, OpenedSource>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The log store of one room: envelopes in order, and the signed checkpoint after each.
+//!
+//! SQLite in WAL mode with `synchronous=FULL`: one sync for an append instead of three to four
+//! with a rollback journal, and a reader never waits for a writer, nor a pause for a run. WAL
+//! lost data in SQLite before 3.51.3, so [`check_sqlite`] refuses older ones. Pages are read, not
+//! mapped, so a failing disk is an error and not a signal.
+//!
+//! Rows here prove nothing: on open the room folds the envelopes again and compares
+//! their Merkle root with the last checkpoint, which the host signed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use glovebox_contract::digest::Blake3Digest;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+
+use crate::error::{Context as _, Result, RoomError};
+
+/// Oldest SQLite that may hold a log: older ones can corrupt a WAL when it is reset.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// `gbx1`, so that `file` and a person with a hex editor know what it is.
+const APPLICATION_ID: i32 = 0x6762_7831;
+
+/// Version of the tables below.
+const SCHEMA_VERSION: i32 = 1;
+
+/// How long an append waits for another process's append.
+const BUSY: Duration = Duration::from_secs(10);
+
+const SCHEMA: &str = "
+CREATE TABLE entry (
+    position INTEGER PRIMARY KEY CHECK (position >= 0),
+    digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+    envelope BLOB NOT NULL
+) STRICT;
+CREATE TABLE checkpoint (
+    size INTEGER PRIMARY KEY CHECK (size > 0),
+    note TEXT NOT NULL
+) STRICT;
+CREATE TABLE source (
+    table_name TEXT PRIMARY KEY,
+    path BLOB NOT NULL,
+    format TEXT NOT NULL,
+    file_columns TEXT NOT NULL
+) STRICT;
+CREATE TABLE file_digest (
+    device INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    changed_ns INTEGER NOT NULL,
+    blake3 BLOB NOT NULL CHECK (length(blake3) = 32),
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    PRIMARY KEY (device, inode)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE run_detail (
+    run TEXT PRIMARY KEY,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE TABLE run_log (
+    run TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    level TEXT NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (run, line)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Refuses to work with a SQLite that can lose a log.
+pub(crate) fn check_sqlite() -> Result<()> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(RoomError::internal(format!(
+            "sqlite {} may corrupt the log: 3.51.3 or newer is needed",
+            rusqlite::version()
+        )));
+    }
+    Ok(())
+}
+
+/// An envelope as it lies in the store.
+pub(crate) struct StoredEntry {
+    pub(crate) digest: Blake3Digest,
+    pub(crate) envelope: Vec<u8>,
+}
+
+/// A new entry and the checkpoint of the log that ends with it.
+pub(crate) struct NewEntry<'a> {
+    pub(crate) position: u64,
+    pub(crate) digest: Blake3Digest,
+    pub(crate) envelope: &'a [u8],
+    pub(crate) checkpoint: &'a str,
+}
+
+/// The database of one room.
+pub(crate) struct Store {
+    pub(crate) connection: Connection,
+}
+
+impl Store {
+    /// Makes the database of a new room.
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection
+            .execute_batch(&format!(
+                "BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};\
+                 PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+            ))
+            .trying(|| "create the log store".into())?;
+        Ok(Self { connection })
+    }
+
+    /// Opens the database of a room.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let connection = connect(path, OpenFlags::empty())?;
+        let pragma = |name: &str| {
+            connection
+                .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+                .trying(|| "read the log store".into())
+        };
+        if pragma("application_id")? != APPLICATION_ID {
+            return Err(RoomError::internal("the log store is damaged: it is not a room's database"));
+        }
+        let version = pragma("user_version")?;
+        if version != SCHEMA_VERSION {
+            return Err(RoomError::internal(format!(
+                "the log store has version {version}, this program reads version {SCHEMA_VERSION}"
+            )));
+        }
+        Ok(Self { connection })
+    }
+
+    /// Number of entries.
+    pub(crate) fn length(&self) -> Result<u64> {
+        self.connection
+            .query_row("SELECT coalesce(max(position) + 1, 0) FROM entry", [], |row| row.get(0))
+            .trying(|| "read the log".into())
+    }
+
+    /// Entries from `position` on. A gap in the positions is an error.
+    pub(crate) fn entries_from(&self, position: u64) -> Result<Vec<StoredEntry>> {
+        let reading = || "read the log".into();
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT position, digest, envelope FROM entry WHERE position >= ? ORDER BY position",
+            )
+            .trying(reading)?;
+        let rows = statement
+            .query_map([position], |row| {
+                Ok((row.get::<_, u64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?))
+            })
+            .trying(reading)?;
+        let mut entries = Vec::new();
+        for (expected, row) in (position..).zip(rows) {
+            let (position, digest, envelope) = row.trying(reading)?;
+            if position != expected {
+                return Err(tampered(format!("entry {expected} is missing")));
+            }
+            entries.push(StoredEntry { digest: Blake3Digest::from_bytes(digest), envelope });
+        }
+        Ok(entries)
+    }
+
+    /// The newest checkpoint: the size of the log that it signs, and the signed note.
+    pub(crate) fn checkpoint(&self) -> Result<Option<(u64, String)>> {
+        self.connection
+            .query_row("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()
+            .trying(|| "read the last checkpoint".into())
+    }
+
+    /// Appends entries, all or none. They are durable when this returns. Fails when another
+    /// process appended at the same position.
+    pub(crate) fn append(&mut self, entries: &[NewEntry<'_>]) -> Result<()> {
+        let appending = || "append to the log".into();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .trying(appending)?;
+        for entry in entries {
+            let NewEntry { position, digest, envelope, checkpoint } = entry;
+            transaction
+                .prepare_cached("INSERT INTO entry (position, digest, envelope) VALUES (?, ?, ?)")
+                .and_then(|mut insert| insert.execute(params![position, digest.as_bytes(), envelope]))
+                .trying(appending)?;
+            transaction
+                .prepare_cached("INSERT INTO checkpoint (size, note) VALUES (?, ?)")
+                .and_then(|mut insert| insert.execute(params![position.saturating_add(1), checkpoint]))
+                .trying(appending)?;
+        }
+        transaction.commit().trying(appending)
+    }
+}
+
+/// The error of a log that is not what the host signed.
+pub(crate) fn tampered(how: impl Into<String>) -> RoomError {
+    RoomError::internal(format!("log tampered: {}", how.into()))
+}
+
+fn connect(path: &Path, extra: OpenFlags) -> Result<Connection> {
+    let opening = || "open the log store".into();
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE
+        | extra;
+    let connection = Connection::open_with_flags(path, flags).trying(opening)?;
+    connection.busy_timeout(BUSY).trying(opening)?;
+    for (option, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true),
+    ] {
+        connection.set_db_config(option, on).trying(opening)?;
+    }
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA mmap_size = 0;\
+             PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON;",
+        )
+        .trying(opening)?;
+    Ok(connection)
+}

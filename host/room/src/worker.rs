@@ -1,0 +1,168 @@
+//! Jobs for the jailed child: describe files, compile a component, run a notebook.
+
+use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
+
+use glovebox_contract::column::Column;
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::limits::Limits;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::statement;
+use glovebox_job::descriptors::DescriptorList;
+use glovebox_job::event::{Compiled, Event};
+use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job};
+use glovebox_job::limits::{JailMode, ProcessLimits};
+use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
+
+use crate::components::{CodeCache, ComponentStore, MachineCodeFile};
+use crate::crash::{CrashHook, CrashPoint};
+use crate::error::{Context as _, Result, RoomError};
+use crate::home::Home;
+use crate::sources::OpenedSource;
+
+/// How long describing a table may take.
+const DESCRIBE_TIME: Duration = Duration::from_secs(120);
+
+/// How long a compilation may take at most, whatever the room allows a run.
+const COMPILE_TIME: Duration = Duration::from_secs(300);
+
+/// How this host runs its workers, and what it says about itself in every run-start.
+#[derive(Clone)]
+pub struct WorkerSettings {
+    /// The program that is launcher and worker both.
+    pub program: WorkerProgram,
+    /// How a worker is confined.
+    pub jail: JailMode,
+    /// Digest of the engine's version and settings, `Engine::configuration_digest` of the sandbox.
+    pub engine: Blake3Digest,
+    /// Digest of this host's program.
+    pub host_binary: Blake3Digest,
+    /// Called at each step of a run; for tests that stop the host there.
+    pub crash_hook: Option<CrashHook>,
+}
+
+impl WorkerSettings {
+    pub(crate) fn pass(&self, point: CrashPoint) {
+        if let Some(hook) = &self.crash_hook {
+            hook(point);
+        }
+    }
+
+    pub(crate) fn spawn(&self, limits: ProcessLimits) -> Result<Worker> {
+        Ok(Worker::spawn(&self.program, self.jail, limits)?)
+    }
+
+    pub(crate) fn jail_in_statement(&self) -> statement::JailMode {
+        match self.jail {
+            JailMode::Full => statement::JailMode::Full,
+            JailMode::Off => statement::JailMode::Off,
+        }
+    }
+}
+
+impl From<WorkerError> for RoomError {
+    fn from(error: WorkerError) -> Self {
+        Self::new(error.reason(), error.detail())
+    }
+}
+
+/// Reads the columns of a table's files in a jailed child.
+pub(crate) fn describe(settings: &WorkerSettings, source: &OpenedSource) -> Result<Vec<Column>> {
+    let deadline = Instant::now() + DESCRIBE_TIME;
+    let mut worker = settings.spawn(ProcessLimits::of_description(source.files.len()))?;
+    let mut descriptors = DescriptorList::new();
+    let job = Job::Describe(DescribeJob {
+        files: input_files(source, &mut descriptors)?,
+        format: source.format,
+    });
+    worker.send(&job, descriptors, deadline)?;
+    match worker.wait(deadline, |_| {})? {
+        Event::Described { columns, .. } => Ok(columns),
+        other => Err(failure(other)),
+    }
+}
+
+/// Hands every file of a table over, in order.
+pub(crate) fn input_files(
+    source: &OpenedSource,
+    descriptors: &mut DescriptorList,
+) -> Result<Vec<InputFile>> {
+    let handing = || "hand a table's file to the worker".into();
+    let files = source.files.iter().map(|opened| {
+        let file = opened.file.try_clone().trying(handing)?;
+        Ok(InputFile { bytes: opened.identity.bytes, descriptor: descriptors.push(file) })
+    });
+    files.collect()
+}
+
+/// Admits and compiles a component in a jailed child and keeps the machine code.
+pub(crate) fn compile(
+    home: &Home,
+    settings: &WorkerSettings,
+    component: &ContentDigest,
+    limits: &Limits,
+) -> Result<Compiled> {
+    let time = COMPILE_TIME.min(Duration::from_secs(limits.wall_seconds));
+    let deadline = Instant::now() + time;
+    let (file, bytes) = ComponentStore::open(home)?.open_file(component)?;
+    let cache = CodeCache::open(home)?;
+    let staged = cache.stage()?;
+    let compiled = compile_into(settings, component, limits, deadline, (file, bytes), &staged.file);
+    let compiled = match compiled {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            cache.discard(staged);
+            return Err(error);
+        }
+    };
+    if compiled.engine != settings.engine {
+        cache.discard(staged);
+        return Err(RoomError::new(
+            ReasonCode::WorkerProtocol,
+            "the worker compiled with another engine than this host's",
+        ));
+    }
+    let code =
+        MachineCodeFile { digest: compiled.machine_code_digest, bytes: compiled.machine_code_bytes };
+    cache.put(staged, &component.blake3, &settings.engine, &code)?;
+    Ok(compiled)
+}
+
+fn compile_into(
+    settings: &WorkerSettings,
+    component: &ContentDigest,
+    limits: &Limits,
+    deadline: Instant,
+    (file, bytes): (File, u64),
+    machine_code: &File,
+) -> Result<Compiled> {
+    let mut worker = settings.spawn(ProcessLimits::of_compilation(limits))?;
+    let mut descriptors = DescriptorList::new();
+    let copy = machine_code.try_clone();
+    let job = Job::Compile(CompileJob {
+        component: InputFile { bytes, descriptor: descriptors.push(file) },
+        digest: *component,
+        limits: limits.clone(),
+        machine_code: descriptors
+            .push(copy.map_err(|error: io::Error| {
+                RoomError::io("cannot hand over the file for machine code", error)
+            })?),
+    });
+    worker.send(&job, descriptors, deadline)?;
+    match worker.wait(deadline, |_| {})? {
+        Event::Compiled(compiled) => Ok(*compiled),
+        other => Err(failure(other)),
+    }
+}
+
+/// The error of a job that ended with `Failed`.
+fn failure(event: Event) -> RoomError {
+    match event {
+        Event::Failed { reason, detail, .. } => RoomError::new(reason, detail),
+        other => RoomError::new(
+            ReasonCode::WorkerProtocol,
+            format!("`{}` does not answer the job", other.name()),
+        ),
+    }
+}
