@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::canonical::{self, CanonicalError};
 use crate::column::Column;
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::limits::Limits;
@@ -33,6 +34,14 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// Digest of the canonical form, which the run-start carries.
+    ///
+    /// # Errors
+    /// When a number does not fit 53 bits.
+    pub fn digest(&self) -> Result<Blake3Digest, CanonicalError> {
+        canonical::digest(self)
+    }
+
     /// The approved component.
     pub fn component(&self) -> &ContentDigest {
         &self.component

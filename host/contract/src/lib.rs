@@ -16,16 +16,20 @@
 )]
 
 pub mod canonical;
+pub mod checkpoint;
 pub mod column;
 pub mod digest;
 pub mod envelope;
 pub mod grants;
 pub mod key;
 pub mod limits;
+pub mod log;
 pub mod manifest;
 pub mod name;
 pub mod parameter;
 pub mod reason;
 pub mod receipt;
+pub mod revision;
+pub mod state;
 pub mod statement;
 pub mod text;

@@ -204,6 +204,7 @@ impl Body {
             Self::Room(document) => document.validate(),
             Self::Asset(asset) => asset.validate(),
             Self::Review(review) => review.validate(),
+            Self::RunRequest(request) => request.validate(),
             Self::RunReceipt(receipt) => receipt.validate(),
             Self::Pause(pause) => pause.validate(),
             Self::Refused(refused) => refused.validate(),

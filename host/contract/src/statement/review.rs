@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::StatementError;
 use crate::digest::{Blake3Digest, from_hex, to_hex};
 use crate::key::{PrivateKey, PublicKey};
-use crate::name::{Alias, AssetName, RoomId};
+use crate::name::{Alias, AssetName, RoomId, RunId};
 use crate::reason::ReasonCode;
 use crate::text::{check_line, check_text};
 
@@ -79,8 +79,11 @@ pub struct Refused {
     pub party: Option<Alias>,
     /// Why.
     pub reason: ReasonCode,
-    /// Digest of the refused envelope, when there was one. When it is a run-request in the log,
-    /// the run ends here.
+    /// The run that ends here, when it was asked for in the log and has not started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// Digest of the refused envelope, when there was one. Says nothing about a run: the envelope
+    /// may be a replay of one that was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<Blake3Digest>,
     /// What was asked, in a few words without data: `run-request`, `table add`.

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::StatementError;
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::name::{AssetName, Identifier, RunId, TableName};
 use crate::parameter::ParameterValue;
+use crate::text::check_text;
 
 /// Asks for a run of one approved revision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,4 +81,13 @@ pub struct OutputRead {
     pub output: Identifier,
     /// The run that wrote it.
     pub run: RunId,
+}
+
+impl RunRequest {
+    pub(super) fn validate(&self) -> Result<(), StatementError> {
+        self.parameters.values().try_for_each(|value| match value {
+            ParameterValue::Utf8(text) => Ok(check_text("parameter", text)?),
+            _ => Ok(()),
+        })
+    }
 }

@@ -1,0 +1,149 @@
+//! What a statement changes, decided before anything is changed.
+
+use super::RoomState;
+use super::notebook::{Notebook, ReviewRecord, Version};
+use super::pause::PauseState;
+use super::run::{Run, RunStatus, StartRecord};
+use crate::digest::Blake3Digest;
+use crate::grants::Grants;
+use crate::key::PublicKey;
+use crate::name::{Alias, AssetName, RunId, TableName};
+use crate::reason::ReasonCode;
+use crate::revision::BoundRevision;
+use crate::statement::{Receipt, TableAsset};
+
+/// A change that is allowed. Taking it cannot fail, so a statement is taken whole or not at all.
+pub(super) enum Effect {
+    Nothing,
+    Accept { party: Alias },
+    Rotate { party: Alias, key: PublicKey },
+    AddTable(TableAsset),
+    AddVersion { author: Alias, version: Box<Version> },
+    Review { notebook: AssetName, revision: Blake3Digest, record: ReviewRecord },
+    Pause { notebook: Option<AssetName>, pause: PauseState },
+    Vote { notebook: Option<AssetName>, party: Alias, ends_pause: bool },
+    Request(Box<Run>),
+    Start { run: RunId, record: Box<StartRecord>, grants: Box<Grants> },
+    End { run: RunId, receipt: Box<Receipt>, digest: Blake3Digest },
+    RefuseRun { run: RunId, reason: ReasonCode },
+    DeleteTable(TableName),
+    DeleteNotebook(AssetName),
+    DeleteOutputs(RunId),
+}
+
+impl RoomState {
+    pub(super) fn take(&mut self, effect: Effect) {
+        match effect {
+            Effect::Nothing => {}
+            Effect::Accept { party } => {
+                if let Some(member) = self.members.get_mut(&party) {
+                    member.accept();
+                }
+            }
+            Effect::Rotate { party, key } => {
+                if let Some(member) = self.members.get_mut(&party) {
+                    member.rotate(key);
+                }
+            }
+            Effect::AddTable(table) => {
+                let name = table.name.clone();
+                self.tables.insert(name.clone(), table);
+                self.bind_again(&name);
+            }
+            Effect::DeleteTable(name) => {
+                self.tables.remove(&name);
+                self.bind_again(&name);
+            }
+            Effect::AddVersion { author, version } => self.add_version(author, *version),
+            Effect::DeleteNotebook(name) => {
+                if let Some(notebook) = self.notebooks.get_mut(&name) {
+                    *notebook = Notebook::new(name, notebook.author().clone());
+                }
+            }
+            Effect::Review { notebook, revision, record } => {
+                if let Some(notebook) = self.notebooks.get_mut(&notebook) {
+                    notebook.reviews.entry(revision).or_default().push(record);
+                }
+            }
+            Effect::Pause { notebook, pause } => {
+                if let Some(slot) = self.pause_slot(notebook.as_ref()) {
+                    *slot = Some(pause);
+                }
+            }
+            Effect::Vote { notebook, party, ends_pause } => {
+                if let Some(slot) = self.pause_slot(notebook.as_ref()) {
+                    match slot {
+                        Some(pause) if !ends_pause => pause.vote(party),
+                        _ => *slot = None,
+                    }
+                }
+            }
+            Effect::Request(run) => {
+                self.run_order.push(run.id);
+                self.runs.insert(run.id, *run);
+            }
+            run_effect => self.take_for_run(run_effect),
+        }
+    }
+
+    fn take_for_run(&mut self, effect: Effect) {
+        let (id, status) = match effect {
+            Effect::Start { run, record, grants } => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.start = Some(*record);
+                    run.grants = Some(*grants);
+                }
+                (run, RunStatus::Started)
+            }
+            Effect::End { run, receipt, digest } => (run, RunStatus::Ended { receipt, digest }),
+            Effect::RefuseRun { run, reason } => (run, RunStatus::Refused { reason }),
+            Effect::DeleteOutputs(run) => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.outputs_deleted = true;
+                }
+                return;
+            }
+            _ => return,
+        };
+        if let Some(run) = self.runs.get_mut(&id) {
+            if status != RunStatus::Started {
+                run.grants = None;
+            }
+            run.status = status;
+        }
+    }
+
+    fn add_version(&mut self, author: Alias, version: Version) {
+        let name = version.asset.manifest.name.clone();
+        self.notebooks
+            .entry(name.clone())
+            .or_insert_with(|| Notebook::new(name, author))
+            .versions
+            .push(version);
+    }
+
+    /// Recomputes the revisions that read a table which has changed.
+    fn bind_again(&mut self, table: &TableName) {
+        for notebook in self.notebooks.values_mut() {
+            let author = notebook.author().clone();
+            for version in &mut notebook.versions {
+                if version.asset.manifest.inputs.contains_key(table) {
+                    version.revision = BoundRevision::bind(
+                        &self.id,
+                        &self.document,
+                        &author,
+                        &version.asset,
+                        &self.tables,
+                    );
+                }
+            }
+        }
+    }
+
+    fn pause_slot(&mut self, notebook: Option<&AssetName>) -> Option<&mut Option<PauseState>> {
+        match notebook {
+            None => Some(&mut self.pause),
+            Some(name) => self.notebooks.get_mut(name).map(|notebook| &mut notebook.pause),
+        }
+    }
+}

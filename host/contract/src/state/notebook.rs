@@ -1,0 +1,212 @@
+//! A notebook of a room: its versions and what the parties think of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{PauseState, Refusal};
+use crate::digest::Blake3Digest;
+use crate::name::{Alias, AssetName};
+use crate::revision::BoundRevision;
+use crate::statement::{Decision, NotebookAsset};
+
+/// A notebook with all its versions.
+#[derive(Debug, Clone)]
+pub struct Notebook {
+    name: AssetName,
+    author: Alias,
+    pub(super) versions: Vec<Version>,
+    pub(super) reviews: BTreeMap<Blake3Digest, Vec<ReviewRecord>>,
+    pub(super) pause: Option<PauseState>,
+}
+
+/// A version as its author added it.
+#[derive(Debug, Clone)]
+pub struct Version {
+    pub(super) asset: NotebookAsset,
+    pub(super) added_at: u64,
+    pub(super) revision: Result<BoundRevision, Refusal>,
+    pub(super) statement: Blake3Digest,
+}
+
+/// One review, as signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReviewRecord {
+    /// When the party says it decided, in seconds since 1970-01-01T00:00:00Z.
+    pub at: u64,
+    /// Why, in its words.
+    pub comment: String,
+    /// What it decided.
+    pub decision: Decision,
+    /// The party.
+    pub party: Alias,
+}
+
+/// Where a version stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RevisionStatus {
+    /// It may run.
+    Approved,
+    /// Some parties have not approved it.
+    Waiting {
+        /// Who has not.
+        missing: BTreeSet<Alias>,
+    },
+    /// At least one party is against it.
+    Rejected {
+        /// Who is.
+        by: BTreeSet<Alias>,
+    },
+    /// It was approved; a later approved version took its place.
+    Superseded {
+        /// The cutover date, in seconds since 1970-01-01T00:00:00Z.
+        since: u64,
+    },
+    /// It does not fit the room's tables as they are now.
+    Unbound {
+        /// What does not fit.
+        refusal: Refusal,
+    },
+}
+
+impl Version {
+    /// What the author's statement says.
+    pub fn asset(&self) -> &NotebookAsset {
+        &self.asset
+    }
+
+    /// When the author says it was added, in seconds since 1970-01-01T00:00:00Z.
+    pub fn added_at(&self) -> u64 {
+        self.added_at
+    }
+
+    /// What an approval of it would cover, given the room's tables now.
+    ///
+    /// # Errors
+    /// When a table is missing or has other columns than the notebook expects.
+    pub fn revision(&self) -> Result<&BoundRevision, &Refusal> {
+        self.revision.as_ref()
+    }
+
+    /// The digest to approve, if the version fits the room's tables.
+    pub fn revision_digest(&self) -> Option<&Blake3Digest> {
+        self.revision().ok().map(BoundRevision::digest)
+    }
+
+    /// Digest of the envelope that added it.
+    pub fn statement(&self) -> &Blake3Digest {
+        &self.statement
+    }
+}
+
+impl Notebook {
+    pub(super) fn new(name: AssetName, author: Alias) -> Self {
+        Self { name, author, versions: Vec::new(), reviews: BTreeMap::new(), pause: None }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &AssetName {
+        &self.name
+    }
+
+    /// The party that added it, and the only one that may add versions or delete it.
+    pub fn author(&self) -> &Alias {
+        &self.author
+    }
+
+    /// Its versions, oldest first.
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The newest version.
+    pub fn latest(&self) -> Option<&Version> {
+        self.versions.last()
+    }
+
+    /// The newest version whose revision now has this digest.
+    pub fn version(&self, revision: &Blake3Digest) -> Option<&Version> {
+        self.position(revision).and_then(|index| self.versions.get(index))
+    }
+
+    /// All reviews of a revision, in the order of the log.
+    pub fn reviews(&self, revision: &Blake3Digest) -> &[ReviewRecord] {
+        self.reviews.get(revision).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The latest decision of each party about a revision.
+    pub fn decisions(&self, revision: &Blake3Digest) -> BTreeMap<&Alias, Decision> {
+        self.reviews(revision)
+            .iter()
+            .filter(|review| review.decision != Decision::Comment)
+            .map(|review| (&review.party, review.decision))
+            .collect()
+    }
+
+    /// The pause of this notebook, if there is one.
+    pub fn pause(&self) -> Option<&PauseState> {
+        self.pause.as_ref()
+    }
+
+    /// Whether it is in the room; a deleted notebook keeps only its name and author.
+    pub(super) fn exists(&self) -> bool {
+        !self.versions.is_empty()
+    }
+
+    pub(super) fn position(&self, revision: &Blake3Digest) -> Option<usize> {
+        self.versions.iter().rposition(|version| version.revision_digest() == Some(revision))
+    }
+
+    /// Where the version at `index` stands at `now`. `parties` are all collaborators.
+    pub(super) fn status(
+        &self,
+        index: usize,
+        parties: &BTreeSet<&Alias>,
+        now: u64,
+    ) -> Option<RevisionStatus> {
+        let status = self.review_status(self.versions.get(index)?, parties);
+        if status != RevisionStatus::Approved {
+            return Some(status);
+        }
+        let cutover = self
+            .versions
+            .iter()
+            .skip(index.saturating_add(1))
+            .filter(|later| self.review_status(later, parties) == RevisionStatus::Approved)
+            .filter_map(|later| later.asset.cutover)
+            .min();
+        Some(match cutover {
+            Some(since) if since <= now => RevisionStatus::Superseded { since },
+            _ => RevisionStatus::Approved,
+        })
+    }
+
+    /// What the parties decided, dates aside.
+    pub(super) fn review_status(
+        &self,
+        version: &Version,
+        parties: &BTreeSet<&Alias>,
+    ) -> RevisionStatus {
+        let digest = match &version.revision {
+            Ok(revision) => revision.digest(),
+            Err(refusal) => return RevisionStatus::Unbound { refusal: refusal.clone() },
+        };
+        let decisions = self.decisions(digest);
+        let against: BTreeSet<Alias> = decisions
+            .iter()
+            .filter(|(_, decision)| **decision != Decision::Approve)
+            .map(|(party, _)| (*party).clone())
+            .collect();
+        if !against.is_empty() {
+            return RevisionStatus::Rejected { by: against };
+        }
+        let missing: BTreeSet<Alias> = parties
+            .iter()
+            .filter(|party| ***party != self.author && !decisions.contains_key(*party))
+            .map(|party| (*party).clone())
+            .collect();
+        if missing.is_empty() {
+            RevisionStatus::Approved
+        } else {
+            RevisionStatus::Waiting { missing }
+        }
+    }
+}
