@@ -15,6 +15,7 @@
     )
 )]
 
+pub mod bundle;
 pub mod canonical;
 pub mod checkpoint;
 pub mod column;

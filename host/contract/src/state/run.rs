@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::digest::Blake3Digest;
+use crate::digest::{Blake3Digest, ContentDigest};
 use crate::grants::Grants;
 use crate::name::{Alias, AssetName, Identifier, RunId};
 use crate::parameter::ParameterValue;
@@ -12,6 +12,7 @@ use crate::statement::{Receipt, RunStart};
 /// A run, from its request on.
 #[derive(Debug, Clone)]
 pub struct Run {
+    pub(super) component: ContentDigest,
     pub(super) id: RunId,
     pub(super) notebook: AssetName,
     pub(super) outputs_deleted: bool,
@@ -58,6 +59,11 @@ impl Run {
     /// Its id.
     pub fn id(&self) -> &RunId {
         &self.id
+    }
+
+    /// The component of the approved revision.
+    pub fn component(&self) -> &ContentDigest {
+        &self.component
     }
 
     /// The notebook.

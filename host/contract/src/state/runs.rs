@@ -27,6 +27,7 @@ impl RoomState {
             return Err(Refusal::new(ReasonCode::Replayed, "this run was asked for already"));
         }
         Ok(Effect::Request(Box::new(Run {
+            component: *approved.component(),
             id,
             notebook: request.notebook.clone(),
             outputs_deleted: false,
