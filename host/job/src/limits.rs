@@ -4,15 +4,7 @@
 //! travel as arguments: `glovebox jail cpu-seconds=600 file-bytes=… …`. None is a secret.
 
 use glovebox_contract::limits::Limits;
-
-/// How a worker is confined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum JailMode {
-    /// Namespaces, Landlock, seccomp and resource limits; a machine that lacks one runs nothing.
-    Full,
-    /// Resource limits only, because the operator said so. Receipts record it.
-    Off,
-}
+pub use glovebox_contract::statement::JailMode;
 
 /// What one worker process may use. Bytes and whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

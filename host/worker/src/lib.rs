@@ -1,1 +1,13 @@
-//! Under construction.
+//! The process of one run: a jail, the job protocol, the sandbox and the query engine together.
+//!
+//! The program that links this crate becomes a launcher or a worker when its first argument says
+//! so ([`launcher_main`], [`worker_main`]); `glovebox-room` starts it through `glovebox-job`. The
+//! process that holds keys is never this one, and this one never holds a key.
+
+pub mod jail;
+
+mod entry;
+mod launcher;
+mod usage;
+
+pub use entry::{Started, launcher_main, start, worker_main};
