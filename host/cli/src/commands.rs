@@ -1,0 +1,15 @@
+//! One module a command.
+
+pub(crate) mod build;
+pub(crate) mod bundle;
+pub(crate) mod inspect;
+pub(crate) mod key;
+pub(crate) mod log;
+pub(crate) mod notebook;
+pub(crate) mod output;
+pub(crate) mod review;
+pub(crate) mod room;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod table;
+pub(crate) mod verify;

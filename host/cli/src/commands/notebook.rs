@@ -1,0 +1,83 @@
+//! `glovebox notebook`: offers a notebook, or a new version of one, to a room.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use glovebox_contract::manifest::Manifest;
+use glovebox_contract::parameter::{ParameterType, ParameterValue};
+use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset};
+use glovebox_room::Room;
+use serde_json::json;
+
+use super::room::newest_revision;
+use crate::arguments::Notebook;
+use crate::context::{self, Context};
+use crate::terminal::{self, print_json};
+
+pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
+    let Notebook::Add { room, component, runners, cutover, signer } = command;
+    let mut room = context.room(&room.room)?;
+    let party = context.party(&room, &signer.key)?;
+    let file = component.display();
+    let bytes = std::fs::read(component).with_context(|| format!("cannot read {file}"))?;
+    let inspection = glovebox_sandbox::inspect(&bytes)
+        .with_context(|| format!("{file} is not a component that a room takes"))?;
+    let manifest = inspection
+        .manifest
+        .ok_or_else(|| anyhow!("{file} has no manifest: build it with `glovebox build`"))?;
+    let cutover = cutover.as_deref().map(parse_time).transpose()?;
+    let body = Body::Asset(AssetStatement::Notebook(Box::new(NotebookAsset {
+        component: inspection.digest,
+        component_bytes: bytes.len() as u64,
+        cutover,
+        hidden: inspection.source.is_empty(),
+        interfaces: inspection.imports,
+        manifest: manifest.clone(),
+        runners: runners.iter().cloned().collect(),
+    })));
+    let envelope = party.sign(&room, body)?;
+    let bar = terminal::spinner(context.quiet(), format!("checking and compiling {file}"));
+    let added = room.add_notebook(&context.worker_settings()?, &envelope, &bytes);
+    bar.finish_and_clear();
+    added?;
+    report(context, &room, &manifest, &party.alias.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(context: &Context, room: &Room, manifest: &Manifest, author: &str) -> Result<()> {
+    let name = manifest.name.as_str();
+    let revision = newest_revision(room, name);
+    if context.json() {
+        return print_json(&json!({
+            "notebook": name,
+            "version": manifest.version,
+            "author": author,
+            "revision": revision.as_ref().ok(),
+            "does_not_fit": revision.as_ref().err().map(ToString::to_string),
+        }));
+    }
+    println!("{author} offers the notebook {name} {}", terminal::plain(&manifest.version));
+    match revision {
+        Ok(digest) => {
+            println!("  revision {digest}");
+            context.hint(format!(
+                "everyone but {author} approves it: `glovebox review {} {name} --approve {digest} --as KEY`",
+                room.name()
+            ));
+        }
+        // It may fit once the owner has offered the table, so this is no error.
+        Err(error) => println!("  it does not fit the room's tables yet: {error}"),
+    }
+    Ok(())
+}
+
+/// A Unix time in seconds, or the beginning of a day.
+fn parse_time(text: &str) -> Result<u64> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    match ParameterValue::parse(ParameterType::Date, text) {
+        Ok(ParameterValue::Date(days)) => Ok(u64::try_from(days)? * 86_400),
+        _ => Err(anyhow!("`{text}` is neither a Unix time nor a day; now is {}", context::now())),
+    }
+}

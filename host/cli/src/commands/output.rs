@@ -1,0 +1,137 @@
+//! `glovebox output`: the tables that a run let out.
+
+use std::fs::File;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use glovebox_contract::name::{Identifier, RunId};
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::receipt::OutputFile;
+use glovebox_contract::statement::{Body, OutputRead};
+use glovebox_room::{Room, RoomError};
+use serde_json::{Map, json};
+
+use crate::arguments::{Output, OutputOf};
+use crate::context::{Context, Party};
+use crate::output_file;
+use crate::terminal::{self, print_json};
+
+pub(crate) fn run(context: &Context, command: &Output) -> Result<ExitCode> {
+    match command {
+        Output::List(of) => list(context, of)?,
+        Output::Show { of, table, rows } => show(context, of, table.as_ref(), *rows)?,
+        Output::Export { of, table, output, format } => {
+            let mut opened = Opened::new(context, of)?;
+            let file = opened.read(table)?;
+            let format = format.unwrap_or_else(|| output_file::format_of(output));
+            output_file::export(file, format, output)?;
+            if context.json() {
+                print_json(&json!({ "run": opened.run, "table": table, "file": output }))?;
+            } else {
+                println!("{table} of run {} → {}", opened.run, output.display());
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A room, a run in it, and the party that reads.
+struct Opened {
+    room: Room,
+    party: Party,
+    run: RunId,
+}
+
+impl Opened {
+    fn new(context: &Context, of: &OutputOf) -> Result<Self> {
+        let room = context.room(&of.room.room)?;
+        let party = context.party(&room, &of.signer.key)?;
+        let run = find_run(&room, &of.run)?;
+        Ok(Self { room, party, run })
+    }
+
+    /// The outputs that the party may read.
+    fn outputs(&self) -> Result<Vec<(Identifier, OutputFile)>> {
+        let receipt = self
+            .room
+            .state()
+            .may_read_output(&self.run, &self.party.alias, self.room.now())
+            .map_err(RoomError::from)?;
+        let outputs = receipt.outputs().into_iter().flatten();
+        Ok(outputs.map(|(name, file)| (name.clone(), *file)).collect())
+    }
+
+    /// Opens one output. The read is in the log, signed by the party, before the first byte.
+    fn read(&mut self, table: &Identifier) -> Result<File> {
+        let body = Body::OutputRead(OutputRead { output: table.clone(), run: self.run });
+        let envelope = self.party.sign(&self.room, body)?;
+        Ok(self.room.read_output(&envelope)?)
+    }
+}
+
+/// A run by id, by the beginning of its id, or `latest`.
+fn find_run(room: &Room, text: &str) -> Result<RunId> {
+    let runs = room.state().runs();
+    if text == "latest" {
+        let with_receipt = |run: &&glovebox_contract::state::Run| {
+            run.receipt().is_some_and(|receipt| receipt.outputs().is_some())
+        };
+        let latest = runs.rev().find(with_receipt);
+        return latest.map(|run| *run.id()).ok_or_else(|| {
+            RoomError::new(ReasonCode::NotFound, "no run of this room has outputs yet").into()
+        });
+    }
+    let mut found = runs.map(|run| *run.id()).filter(|id| id.to_string().starts_with(text));
+    match (found.next(), found.next()) {
+        (Some(run), None) => Ok(run),
+        (None, _) => {
+            Err(RoomError::new(ReasonCode::NotFound, format!("the room has no run `{text}`")).into())
+        }
+        (Some(_), Some(_)) => Err(anyhow!("`{text}` is the beginning of more than one run")),
+    }
+}
+
+fn list(context: &Context, of: &OutputOf) -> Result<()> {
+    let opened = Opened::new(context, of)?;
+    let outputs = opened.outputs()?;
+    if context.json() {
+        let outputs: Map<_, _> =
+            outputs.iter().map(|(name, file)| (name.to_string(), json!(file))).collect();
+        return print_json(&json!({ "run": opened.run, "outputs": outputs }));
+    }
+    let rows = outputs.iter().map(|(name, file)| {
+        [
+            name.to_string(),
+            file.rows.to_string(),
+            terminal::bytes(file.bytes),
+            file.digest.to_string(),
+        ]
+    });
+    println!("{}", terminal::table(&["table", "rows", "size", "digest"], &["rows", "size"], rows));
+    Ok(())
+}
+
+fn show(context: &Context, of: &OutputOf, table: Option<&Identifier>, rows: usize) -> Result<()> {
+    let mut opened = Opened::new(context, of)?;
+    let tables = match table {
+        Some(table) => vec![table.clone()],
+        None => opened.outputs()?.into_iter().map(|(name, _)| name).collect(),
+    };
+    let mut as_json = Map::new();
+    for table in tables {
+        let file = opened.read(&table)?;
+        if context.json() {
+            as_json.insert(table.to_string(), output_file::json_rows(file)?.into());
+            continue;
+        }
+        let (text, total) = output_file::preview(file, rows)?;
+        println!("{table} of run {}", opened.run);
+        println!("{text}");
+        if total > rows {
+            println!("{rows} of {total} rows; `--rows N` shows more, `output export` writes all");
+        } else {
+            println!("{total} rows");
+        }
+    }
+    if context.json() { print_json(&as_json) } else { Ok(()) }
+}

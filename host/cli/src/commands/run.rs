@@ -1,0 +1,128 @@
+//! `glovebox run`: asks for a run and waits for its receipt.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use glovebox_contract::receipt::{Outcome, Receipt};
+use glovebox_contract::statement::{Body, RunRequest};
+use glovebox_job::event::LogLevel;
+use glovebox_room::{EndedRun, Room, RoomError, RunObserver, RunStage};
+use indicatif::ProgressBar;
+use serde_json::json;
+
+use crate::arguments::Run;
+use crate::context::{Context, Party};
+use crate::failure::Refused;
+use crate::terminal::{self, plain, print_json};
+
+pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
+    let mut room = context.room(&run.room.room)?;
+    let party = context.party(&room, &run.signer.key)?;
+    let settings = context.worker_settings()?;
+    let body = request(&room, &party, run)?;
+    let envelope = party.sign(&room, body)?;
+    let mut watch = Watch::new(context.quiet(), &run.notebook.to_string());
+    let started = Instant::now();
+    let ended = room.run(&settings, &envelope, &mut watch);
+    let request_to_receipt = started.elapsed();
+    watch.bar.finish_and_clear();
+    let ended = ended?;
+    let words = room.run_words(&ended.run, &party.alias).ok();
+    if context.json() {
+        let micros = u64::try_from(request_to_receipt.as_micros()).unwrap_or(u64::MAX);
+        print_json(&json!({
+            "run": ended.run,
+            "receipt_id": ended.receipt_digest,
+            "receipt": ended.receipt,
+            "detail": words.as_ref().and_then(|words| words.detail.as_deref()),
+            "request_to_receipt_us": micros,
+        }))?;
+    } else {
+        print_receipt(&ended);
+    }
+    match &ended.receipt.outcome {
+        Outcome::Succeeded { .. } => Ok(ExitCode::SUCCESS),
+        Outcome::Failed { reason } => {
+            let detail = words.and_then(|words| words.detail).unwrap_or_default();
+            let what = format!("run {} failed", ended.run);
+            let error = anyhow::Error::new(Refused { reason: *reason, what: plain(&detail) });
+            Err(error.context(what))
+        }
+    }
+}
+
+/// The request to sign. What the room would refuse is asked all the same, as far as it can be
+/// said: the room answers, and its log has the refusal.
+fn request(room: &Room, party: &Party, run: &Run) -> Result<Body, RoomError> {
+    let state = room.state();
+    let given: BTreeMap<String, String> =
+        run.parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+    let (revision, parameters) =
+        match state.approved(&run.notebook, run.revision.as_ref(), &party.alias, room.now()) {
+            Ok(approved) => (*approved.revision().digest(), approved.read_parameters(&given)?),
+            Err(refusal) => {
+                let newest = || state.notebook(&run.notebook).ok()?.latest()?.revision_digest().copied();
+                let revision = run.revision.or_else(newest).ok_or(refusal)?;
+                (revision, BTreeMap::new())
+            }
+        };
+    Ok(Body::RunRequest(RunRequest { notebook: run.notebook.clone(), parameters, revision }))
+}
+
+fn print_receipt(ended: &EndedRun) {
+    let receipt: &Receipt = &ended.receipt;
+    println!("run      {} of {}: {}", ended.run, receipt.notebook, receipt.outcome);
+    println!("revision {}", receipt.revision);
+    for (table, snapshot) in &receipt.inputs {
+        for file in &snapshot.files {
+            println!("read     {table}: {} {}", terminal::bytes(file.bytes), file.digest);
+        }
+    }
+    for (name, file) in receipt.outputs().into_iter().flatten() {
+        println!("wrote    {name}: {} rows, {} {}", file.rows, terminal::bytes(file.bytes), file.digest);
+    }
+    let usage = &receipt.usage;
+    println!(
+        "used     at most {} ms of processor time, {}, {} ms",
+        usage.cpu_ms,
+        terminal::bytes(usage.memory_bytes),
+        usage.wall_ms
+    );
+    println!("receipt  {} (evidence: {})", ended.receipt_digest, receipt.evidence);
+}
+
+/// Shows on the terminal how a run goes on.
+struct Watch {
+    bar: ProgressBar,
+    notebook: String,
+}
+
+impl Watch {
+    fn new(quiet: bool, notebook: &str) -> Self {
+        Self { bar: terminal::spinner(quiet, notebook), notebook: notebook.to_owned() }
+    }
+}
+
+impl RunObserver for Watch {
+    fn stage(&mut self, stage: RunStage) {
+        let text = match stage {
+            RunStage::ReadingInputs => "computing the digests of its inputs",
+            RunStage::Compiling => "compiling",
+            RunStage::Running => "running",
+            RunStage::Publishing => "checking and publishing outputs",
+        };
+        self.bar.set_message(format!("{}: {text}", self.notebook));
+    }
+
+    fn progress(&mut self, done: u64, total: Option<u64>) {
+        let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
+        self.bar.set_message(format!("{}: {done}{of}", self.notebook));
+    }
+
+    fn log(&mut self, level: LogLevel, message: &str) {
+        let line = format!("{:5} {}", level.as_str(), plain(message));
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+}

@@ -1,0 +1,150 @@
+//! What every command needs: the home, a room in it, a party's key, a way to sign and submit.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow};
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::key::PrivateKey;
+use glovebox_contract::name::Alias;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::statement::{Body, JailMode};
+use glovebox_job::process::WorkerProgram;
+use glovebox_room::crash::{CrashHook, CrashPoint};
+use glovebox_room::{Home, Room, WorkerSettings};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::arguments::{Global, Jail};
+use crate::failure::Refused;
+use crate::program;
+
+/// The global options, and what they lead to.
+pub(crate) struct Context {
+    global: Global,
+}
+
+/// A party at this machine: its key and its alias in one room.
+pub(crate) struct Party {
+    pub(crate) key: PrivateKey,
+    pub(crate) alias: Alias,
+}
+
+impl Context {
+    pub(crate) fn new(global: Global) -> Self {
+        Self { global }
+    }
+
+    /// The same options with another home.
+    pub(crate) fn global_in(&self, home: &Path) -> Global {
+        Global { home: home.to_owned(), ..self.global.clone() }
+    }
+
+    pub(crate) fn json(&self) -> bool {
+        self.global.json
+    }
+
+    /// No progress and no hints: asked for, or a machine reads.
+    pub(crate) fn quiet(&self) -> bool {
+        self.global.quiet || self.global.json
+    }
+
+    pub(crate) fn hint(&self, text: impl AsRef<str>) {
+        if !self.quiet() {
+            eprintln!("hint: {}", text.as_ref());
+        }
+    }
+
+    fn jail(&self) -> JailMode {
+        match self.global.jail {
+            Jail::Full => JailMode::Full,
+            Jail::Off => JailMode::Off,
+        }
+    }
+
+    /// The home, made when it is missing.
+    pub(crate) fn home(&self) -> Result<Home> {
+        Ok(Home::open_or_create(&self.global.home)?)
+    }
+
+    /// A room by name or by the beginning of its id.
+    pub(crate) fn room(&self, name: &str) -> Result<Room> {
+        Ok(self.home()?.room(name)?)
+    }
+
+    /// How this host runs its workers.
+    pub(crate) fn worker_settings(&self) -> Result<WorkerSettings> {
+        let crash_hook = match self.global.crash_at.as_deref() {
+            Some(step) => Some(crash_hook(step.parse()?)),
+            None => None,
+        };
+        Ok(WorkerSettings {
+            program: WorkerProgram::this_program(),
+            jail: self.jail(),
+            engine: glovebox_sandbox::Engine::new()?.configuration_digest(),
+            host_binary: program::digest(&self.global.home.join("cache"))?,
+            crash_hook,
+        })
+    }
+
+    /// The party whose key is in `file`, in `room`.
+    pub(crate) fn party(&self, room: &Room, file: &Path) -> Result<Party> {
+        let key = read_key(file)?;
+        let alias = room.state().party_with_key(&key.public()).cloned().ok_or_else(|| Refused {
+            reason: ReasonCode::UnknownSigner,
+            what: format!(
+                "the key in {} is no collaborator's in the room {}",
+                file.display(),
+                room.state().document().name
+            ),
+        })?;
+        Ok(Party { key, alias })
+    }
+}
+
+impl Party {
+    /// Signs `body` as this party's next statement in `room`.
+    pub(crate) fn sign(&self, room: &Room, body: Body) -> Result<Envelope> {
+        let statement = room
+            .state()
+            .next_statement(&self.alias, body, now())
+            .map_err(glovebox_room::RoomError::from)?;
+        Ok(Envelope::sign(&statement, &self.key)?)
+    }
+
+    /// Signs `body` and submits it.
+    pub(crate) fn say(&self, room: &mut Room, body: Body) -> Result<()> {
+        let envelope = self.sign(room, body)?;
+        room.submit(&envelope)?;
+        Ok(())
+    }
+}
+
+/// Kills this process, as an operator or the kernel would, when a run comes to `at`.
+fn crash_hook(at: CrashPoint) -> CrashHook {
+    Arc::new(move |point| {
+        if point == at {
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
+    })
+}
+
+/// Reads a key file.
+pub(crate) fn read_key(file: &Path) -> Result<PrivateKey> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the key file {}", file.display()))?;
+    PrivateKey::from_file(&text).with_context(|| format!("{} is not a key file", file.display()))
+}
+
+/// The machine's clock, in Unix seconds.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// 32 random hex digits.
+pub(crate) fn nonce() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
