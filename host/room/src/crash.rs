@@ -28,10 +28,10 @@ macro_rules! crash_points {
 }
 
 crash_points! {
-    /// The signed request is in the log.
-    RequestLogged = "request-logged",
     /// The staging directory of the run exists.
     StagingMade = "staging-made",
+    /// The signed request is in the log.
+    RequestLogged = "request-logged",
     /// The run's start is in the log.
     StartLogged = "start-logged",
     /// The worker has finished and ended.

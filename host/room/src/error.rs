@@ -16,7 +16,7 @@ pub struct RoomError {
 }
 
 /// Result of a control-plane call.
-pub type Result<T> = std::result::Result<T, RoomError>;
+pub type Result<T, E = RoomError> = std::result::Result<T, E>;
 
 impl RoomError {
     /// An error with its public reason and the text for the person at this host.

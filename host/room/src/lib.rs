@@ -1,5 +1,39 @@
 //! The host's control plane: the home directory, the log of every room, components, the files of
 //! parties, runs, publishing and recovery.
+//!
+//! It links neither engine: compiling a component, reading a party's files and running a notebook
+//! happen in jailed child processes, which it talks to through `glovebox-job`. It prints nothing
+//! and reads neither arguments nor environment.
+//!
+//! # The calls
+//!
+//! A party signs on its side; every call that changes a room takes the signed envelope.
+//!
+//! | what | call | signed body |
+//! |---|---|---|
+//! | make or open a home | [`Home::open_or_create`], [`Home::open`] | |
+//! | the host's public key, for the room document | [`Home::host_key`] | |
+//! | create a room | [`Home::create_room`] | `Room` |
+//! | list, open (by name, id or its beginning) | [`Home::rooms`], [`Home::room`] | |
+//! | the next statement of a key, to sign | [`Room::next_statement`] | |
+//! | accept, review, pause, resume, rotate, delete | [`Room::submit`] | `Accept`, `Review`, … |
+//! | look at a party's files in a jailed child | [`tables::DescribedTable::read`] | |
+//! | add a table | [`Room::add_table`] | `Asset(Table)` |
+//! | add a notebook: checked, compiled, kept | [`Room::add_notebook`] | `Asset(Notebook)` |
+//! | the bytes of a component, verified | [`Room::component`] | |
+//! | run, wait, get the receipt | [`Room::run`] | `RunRequest` |
+//! | what a run said, for those who may know | [`Room::run_text`] | |
+//! | which outputs a party may read | [`Room::readable_outputs`] | |
+//! | read an output: the verified Parquet file | [`Room::read_output`] | `OutputRead` |
+//! | state, log, bundle, checkpoint | [`Room::state`], [`Room::entries`], [`Room::bundle`], [`Room::checkpoint`] | |
+//!
+//! Every refusal of a statement is in the log, signed by the host, and comes back as a
+//! [`RoomError`] with its public [`RoomError::reason`].
+//!
+//! Opening a room folds its whole log again, compares it with the host's last signed checkpoint
+//! (`log tampered` if they differ), and finishes or undoes what a dead process left half done.
+//! Several processes may have the same home open: appends take turns, a run holds up nobody, so a
+//! pause gets in while a run goes on.
 #![cfg_attr(
     not(test),
     deny(
@@ -17,10 +51,25 @@ pub mod clock;
 mod components;
 pub mod crash;
 pub mod error;
+mod execute;
 mod files;
 pub mod home;
+mod notebooks;
+pub mod outputs;
 mod private;
+mod publish;
+pub mod room;
+mod rooms;
+pub mod run;
 mod sources;
 mod staging;
 mod store;
+pub mod tables;
+mod tree;
 pub mod worker;
+
+pub use error::RoomError;
+pub use home::Home;
+pub use private::LogLine;
+pub use room::Room;
+pub use sources::Source;

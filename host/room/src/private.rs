@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest, Sha256Digest};
 use glovebox_contract::name::{RunId, TableName};
 use glovebox_job::event::LogLevel;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::sources::{DigestCache, FileIdentity, Source};
@@ -22,22 +22,27 @@ pub struct LogLine {
     pub message: String,
 }
 
-impl Store {
-    pub(crate) fn put_source(&self, table: &TableName, source: &Source) -> Result<()> {
-        let columns = serde_json::to_string(&source.file_columns)
+/// Remembers where a table is, in the transaction that appends its statement.
+pub(crate) fn put_source(
+    transaction: &Transaction<'_>,
+    table: &TableName,
+    source: &Source,
+) -> Result<()> {
+    let columns = serde_json::to_string(&source.file_columns)
             .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
         let format = serde_json::to_string(&source.format)
             .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
-        self.connection
+    transaction
             .execute(
                 "INSERT OR REPLACE INTO source (table_name, path, format, file_columns)
                  VALUES (?, ?, ?, ?)",
                 params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns],
             )
             .trying(|| format!("remember where table {table} is"))?;
-        Ok(())
-    }
+    Ok(())
+}
 
+impl Store {
     pub(crate) fn source(&self, table: &TableName) -> Result<Option<Source>> {
         let row = self
             .connection
@@ -70,14 +75,13 @@ impl Store {
         let storing = || format!("store the log lines of run {run}");
         let run_id = run.to_string();
         let transaction = self.connection.transaction().trying(storing)?;
-        if let Some(detail) = &words.detail {
-            transaction
-                .execute(
-                    "INSERT OR REPLACE INTO run_detail (run, detail) VALUES (?, ?)",
-                    params![run_id, detail],
-                )
-                .trying(storing)?;
-        }
+        transaction
+            .execute(
+                "INSERT OR REPLACE INTO run_detail (run, author_detail, operator_detail)
+                 VALUES (?, ?, ?)",
+                params![run_id, words.detail, words.operator_detail],
+            )
+            .trying(storing)?;
         for (line, LogLine { level, message }) in (0_u64..).zip(&words.log) {
             let level = serde_json::to_string(level)
                 .map_err(|error| RoomError::internal(storing()).because(error))?;
@@ -94,11 +98,16 @@ impl Store {
     pub(crate) fn run_words(&self, run: &RunId) -> Result<RunWords> {
         let reading = || format!("read the log lines of run {run}");
         let run_id = run.to_string();
-        let detail = self
+        let details = self
             .connection
-            .query_row("SELECT detail FROM run_detail WHERE run = ?", [&run_id], |row| row.get(0))
+            .query_row(
+                "SELECT author_detail, operator_detail FROM run_detail WHERE run = ?",
+                [&run_id],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
             .optional()
             .trying(reading)?;
+        let (detail, operator_detail) = details.unwrap_or_default();
         let mut statement = self
             .connection
             .prepare_cached("SELECT level, message FROM run_log WHERE run = ? ORDER BY line")
@@ -113,17 +122,20 @@ impl Store {
                 .map_err(|error| RoomError::internal(reading()).because(error))?;
             log.push(LogLine { level, message });
         }
-        Ok(RunWords { detail, log })
+        Ok(RunWords { detail, operator_detail, log })
     }
 }
 
-/// What a run said: text for the author of its component, never for everyone.
+/// What is known about a run beyond its receipt, never for everyone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RunWords {
-    /// Why the run failed, in the words of the component and the engines.
-    pub detail: Option<String>,
+pub(crate) struct RunWords {
+    /// Why the run failed, for the author of the component.
+    pub(crate) detail: Option<String>,
+    /// Why the run failed, for the operator of this host: it may name files and hold what a dying
+    /// process said.
+    pub(crate) operator_detail: Option<String>,
     /// The lines that the component logged, oldest first.
-    pub log: Vec<LogLine>,
+    pub(crate) log: Vec<LogLine>,
 }
 
 /// A digest that cannot be read back or stored is computed again, so errors are misses.

@@ -1,25 +1,384 @@
 //! One room: its log, its state, and the only way to add to it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use cap_std::fs::Dir;
-use glovebox_contract::bundle::Bundle;
-use glovebox_contract::checkpoint;
-use glovebox_contract::digest::Blake3Digest;
-use glovebox_contract::envelope::Envelope;
-use glovebox_contract::log::Log;
-use glovebox_contract::name::{Alias, RoomId};
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::envelope::{Envelope, MAX_ENVELOPE_BYTES};
+use glovebox_contract::name::{Alias, AssetName, RoomId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{Applied, Refusal, RoomState};
-use glovebox_contract::statement::{Body, Refused, Statement};
+use glovebox_contract::statement::{
+    AssetStatement, Body, Delete, HOST_ALIAS, Kind, Refused, Statement,
+};
+use rusqlite::Transaction;
 
+use crate::components::ComponentStore;
 use crate::error::{Result, RoomError};
-use crate::home::Home;
+use crate::home::{Home, HomeLock};
 use crate::staging::OutputStore;
-use crate::store::{NewEntry, Store, tampered};
+use crate::store::{NewEntry, Store, StoredEntry, tampered};
+use crate::tree::SignedTree;
 
 /// File of a room's log.
-const DATABASE: &str = "room.sqlite";
+pub(crate) const DATABASE: &str = "room.sqlite";
 
-/// Longest envelope that is taken.
-const MAX_ENVELOPE_BYTES: usize = 1 << 20;
+/// A room of this home.
+///
+/// What other processes append shows after [`Room::refresh`]; every call that appends refreshes
+/// first. Nothing is shared between two values but the disk.
+pub struct Room {
+    pub(crate) home: Home,
+    pub(crate) store: Store,
+    pub(crate) outputs: OutputStore,
+    pub(crate) state: RoomState,
+    tree: SignedTree,
+}
+
+/// A room, without reading its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSummary {
+    /// Its id.
+    pub id: RoomId,
+    /// Its name. Two rooms may have the same.
+    pub name: AssetName,
+}
+
+/// An entry of a room's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogEntry {
+    /// Its place, from 0.
+    pub position: u64,
+    /// Digest of its envelope.
+    pub digest: Blake3Digest,
+    /// The signed envelope.
+    pub envelope: Envelope,
+    /// What it says.
+    pub statement: Statement,
+}
+
+impl From<Refusal> for RoomError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.reason(), refusal.detail())
+    }
+}
+
+impl Room {
+    /// Opens a room, checks its whole log, and cleans up after runs that died.
+    pub(crate) fn open(home: &Home, directory: &Dir, path: &Path) -> Result<Self> {
+        let store = Store::open(&path.join(DATABASE))?;
+        let (state, tree) = load(home, &store)?;
+        let outputs = OutputStore::open(directory)?;
+        let mut room = Self { home: home.clone(), store, outputs, state, tree };
+        room.recover()?;
+        Ok(room)
+    }
+
+    /// The room's id.
+    pub fn id(&self) -> &RoomId {
+        self.state.id()
+    }
+
+    /// The room's name.
+    pub fn name(&self) -> &AssetName {
+        &self.state.document().name
+    }
+
+    /// The state that the log gives.
+    pub fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// This host's time, in seconds since 1970-01-01T00:00:00Z.
+    pub fn now(&self) -> u64 {
+        self.home.clock().unix_seconds()
+    }
+
+    /// The next statement of the party that signs with `key`, ready to sign.
+    ///
+    /// # Errors
+    /// `unknown-signer` when no party of the room signs with it.
+    pub fn next_statement(
+        &self,
+        key: &glovebox_contract::key::PublicKey,
+        body: Body,
+    ) -> Result<Statement> {
+        let party = self.state.party_with_key(key).ok_or_else(|| {
+            RoomError::new(
+                ReasonCode::UnknownSigner,
+                format!("{key} is the present key of no party of the room {}", self.name()),
+            )
+        })?;
+        Ok(self.state.next_statement(party, body, self.now())?)
+    }
+
+    /// Every entry of the log, oldest first.
+    pub fn entries(&self) -> Result<Vec<LogEntry>> {
+        let (entries, _) = self.store.read_from(0)?;
+        // What another process appended meanwhile is not in the state yet.
+        let known = entries.into_iter().zip(0..self.state.statements());
+        known
+            .map(|(entry, position)| {
+                let envelope = read_entry(&entry)?;
+                let statement = envelope.unverified().map_err(Refusal::from)?;
+                Ok(LogEntry { position, digest: entry.digest, envelope, statement })
+            })
+            .collect()
+    }
+
+    /// Everything that an auditor needs to verify the room: the bytes of a bundle.
+    pub fn bundle(&self) -> Result<Vec<u8>> {
+        let entries = self.entries()?.into_iter().map(|entry| entry.envelope).collect();
+        self.tree.bundle(entries)
+    }
+
+    /// The newest checkpoint, signed by the host.
+    pub fn checkpoint(&self) -> &str {
+        self.tree.checkpoint()
+    }
+
+    /// A component that was added to this home, both digests verified.
+    ///
+    /// # Errors
+    /// `component-mismatch` when this host does not have those very bytes.
+    pub fn component(&self, component: &ContentDigest) -> Result<Vec<u8>> {
+        let limit = self.state.document().limits.component_bytes;
+        ComponentStore::open(&self.home)?.read(component, limit)
+    }
+
+    /// Takes in what other processes appended since.
+    pub fn refresh(&mut self) -> Result<()> {
+        let (entries, checkpoint) = self.store.read_from(self.state.statements())?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.state.clone();
+        let mut tree = self.tree.clone();
+        for entry in entries {
+            let envelope = read_entry(&entry)?;
+            let applied = state.apply(&envelope).map_err(|refusal| bad_entry(&state, &refusal))?;
+            tree.push(applied.statement.body.kind(), &envelope);
+        }
+        tree.confirm(checkpoint, &self.home.host_key(), state.id())?;
+        (self.state, self.tree) = (state, tree);
+        Ok(())
+    }
+
+    /// Takes a signed statement: checks it against the room's state and appends it.
+    ///
+    /// A refused statement leaves the state as it was; the refusal itself is logged, signed by
+    /// the host. Tables, notebooks, runs and reads of outputs have their own calls, since there
+    /// is more to them than the statement.
+    ///
+    /// # Errors
+    /// With the reason of the refusal.
+    pub fn submit(&mut self, envelope: &Envelope) -> Result<Applied> {
+        let own_call = match envelope.unverified().map(|statement| statement.body) {
+            Ok(Body::Asset(AssetStatement::Table(_))) => Some("a table, with its files"),
+            Ok(Body::Asset(AssetStatement::Notebook(_))) => Some("a notebook, with its component"),
+            Ok(Body::RunRequest(_)) => Some("a run request, to be run at once"),
+            Ok(Body::OutputRead(_)) => Some("a read of an output, to be answered with it"),
+            _ => None,
+        };
+        if let Some(what) = own_call {
+            return Err(RoomError::internal(format!("{what}: it has a call of its own")));
+        }
+        self.locked(|room, _| {
+            let applied = room.take(envelope, |_| Ok(()))?;
+            if let Body::Delete(Delete::Outputs { run }) = &applied.statement.body {
+                room.outputs.remove(run)?;
+            }
+            Ok(applied)
+        })
+    }
+
+    /// [`Room::submit`] for bytes that may be anything.
+    ///
+    /// # Errors
+    /// As [`Room::submit`]; what is no envelope at all is refused and logged as well.
+    pub fn submit_bytes(&mut self, bytes: &[u8]) -> Result<Applied> {
+        match Envelope::from_bytes(bytes) {
+            Ok(envelope) => self.submit(&envelope),
+            Err(error) => {
+                let refused = Refused {
+                    party: None,
+                    reason: error.reason(),
+                    run: None,
+                    statement: Some(Blake3Digest::of(bytes)),
+                    what: "statement".into(),
+                };
+                self.locked(|room, _| room.append_own(Body::Refused(refused)))?;
+                Err(Refusal::from(error).into())
+            }
+        }
+    }
+
+    /// Runs `act` while no other process changes anything, on the newest state.
+    pub(crate) fn locked<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self, &HomeLock) -> Result<T>,
+    ) -> Result<T> {
+        let lock = self.home.clone().lock()?;
+        self.refresh()?;
+        act(self, &lock)
+    }
+
+    /// Takes a statement under the lock, or logs why not. `also` writes to the same transaction.
+    pub(crate) fn take(
+        &mut self,
+        envelope: &Envelope,
+        also: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<Applied> {
+        let mut state = self.state.clone();
+        match state.apply(envelope) {
+            Ok(applied) => {
+                self.append(state, envelope, &applied, also)?;
+                Ok(applied)
+            }
+            Err(refusal) => {
+                self.log_refusal(envelope, refusal.reason())?;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Logs that the host turned `envelope` down.
+    pub(crate) fn log_refusal(&mut self, envelope: &Envelope, reason: ReasonCode) -> Result<()> {
+        let what = match envelope.unverified() {
+            Ok(statement) => statement.body.kind().as_str(),
+            Err(_) => "statement",
+        };
+        let refused = Refused {
+            party: self.verified_signer(envelope),
+            reason,
+            run: None,
+            statement: Some(envelope.digest()),
+            what: what.into(),
+        };
+        self.append_own(Body::Refused(refused)).map(drop)
+    }
+
+    /// The party whose signature the envelope really bears.
+    fn verified_signer(&self, envelope: &Envelope) -> Option<Alias> {
+        let signs = |key| envelope.verify(key).is_ok();
+        let member = self.state.members().find(|member| signs(member.public_key()))?;
+        Some(member.alias().clone())
+    }
+
+    /// Appends a statement of the host under the lock. Returns the digest of its envelope.
+    pub(crate) fn append_own(&mut self, body: Body) -> Result<Blake3Digest> {
+        self.append_own_at(body, self.now())
+    }
+
+    /// [`Room::append_own`] with the time that the statement shall claim.
+    pub(crate) fn append_own_at(&mut self, body: Body, issued_at: u64) -> Result<Blake3Digest> {
+        let host: Alias = HOST_ALIAS.parse().map_err(Refusal::from)?;
+        let statement = self.state.next_statement(&host, body, issued_at)?;
+        let envelope =
+            Envelope::sign(&statement, self.home.private_key()).map_err(Refusal::from)?;
+        let mut state = self.state.clone();
+        let applied = state.apply(&envelope)?;
+        self.append(state, &envelope, &applied, |_| Ok(()))?;
+        Ok(applied.digest)
+    }
+
+    /// Makes `state`, which has taken `envelope`, the state of this room.
+    fn append(
+        &mut self,
+        state: RoomState,
+        envelope: &Envelope,
+        applied: &Applied,
+        also: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut tree = self.tree.clone();
+        tree.push(applied.statement.body.kind(), envelope);
+        tree.sign(state.id(), self.home.private_key());
+        let bytes = envelope.to_bytes();
+        let entry = NewEntry {
+            position: self.state.statements(),
+            digest: applied.digest,
+            envelope: &bytes,
+            checkpoint: tree.checkpoint(),
+        };
+        self.store.append(&entry, also)?;
+        (self.state, self.tree) = (state, tree);
+        Ok(())
+    }
+}
+
+/// Writes the log of a new room: its first statement and checkpoint.
+pub(crate) fn create_log(home: &Home, path: &Path, envelope: &Envelope) -> Result<RoomId> {
+    let state = RoomState::open(envelope)?;
+    if state.document().host_key != home.host_key() {
+        return Err(RoomError::new(
+            ReasonCode::NotPermitted,
+            format!("the room names another host's key; this host's is {}", home.host_key()),
+        ));
+    }
+    let mut tree = SignedTree::new();
+    tree.push(Kind::Room, envelope);
+    tree.sign(state.id(), home.private_key());
+    let bytes = envelope.to_bytes();
+    let entry = NewEntry {
+        position: 0,
+        digest: envelope.digest(),
+        envelope: &bytes,
+        checkpoint: tree.checkpoint(),
+    };
+    Store::create(&path.join(DATABASE))?.append(&entry, |_| Ok(()))?;
+    Ok(*state.id())
+}
+
+/// Folds the whole log again and compares it with what the host signed last.
+fn load(home: &Home, store: &Store) -> Result<(RoomState, SignedTree)> {
+    let mut tree = SignedTree::new();
+    let mut state: Option<RoomState> = None;
+    let (entries, checkpoint) = store.read_from(0)?;
+    for entry in entries {
+        let envelope = read_entry(&entry)?;
+        let kind = match &mut state {
+            None => {
+                let opened = RoomState::open(&envelope)
+                    .map_err(|refusal| tampered(format!("entry 0: {refusal}")))?;
+                state = Some(opened);
+                Kind::Room
+            }
+            Some(state) => {
+                let applied = state.apply(&envelope);
+                applied.map_err(|refusal| bad_entry(state, &refusal))?.statement.body.kind()
+            }
+        };
+        tree.push(kind, &envelope);
+    }
+    let state = state.ok_or_else(|| tampered("it is empty"))?;
+    if state.document().host_key != home.host_key() {
+        return Err(RoomError::internal(
+            "the room names another host's key: it was made in another home",
+        ));
+    }
+    tree.confirm(checkpoint, &home.host_key(), state.id())?;
+    Ok((state, tree))
+}
+
+/// The first statement of a room's log, without checking the others.
+pub(crate) fn read_summary(path: &Path) -> Result<RoomSummary> {
+    let store = Store::open(&path.join(DATABASE))?;
+    let entry = store.first_entry()?.ok_or_else(|| tampered("it is empty"))?;
+    let state = RoomState::open(&read_entry(&entry)?)
+        .map_err(|refusal| tampered(format!("entry 0: {refusal}")))?;
+    Ok(RoomSummary { id: *state.id(), name: state.document().name.clone() })
+}
+
+fn bad_entry(state: &RoomState, refusal: &Refusal) -> RoomError {
+    tampered(format!("entry {}: {refusal}", state.statements()))
+}
+
+fn read_entry(entry: &StoredEntry) -> Result<Envelope> {
+    if entry.envelope.len() > MAX_ENVELOPE_BYTES
+        || Blake3Digest::of(&entry.envelope) != entry.digest
+    {
+        return Err(tampered("an entry does not have its digest"));
+    }
+    Envelope::from_bytes(&entry.envelope)
+        .map_err(|error| tampered(format!("an entry is no envelope: {error}")))
+}

@@ -98,40 +98,46 @@ pub(crate) struct OpenedSource {
 
 /// Opens the files of a table. `table` is for messages only; `format` is found by the names of
 /// the files when it is not given.
+///
+/// The text of an error names the table, its cause names the files: they are their owner's secret.
 pub(crate) fn open(
     table: &TableName,
     path: &Path,
     format: Option<FileFormat>,
 ) -> Result<OpenedSource> {
-    let unreadable = |error: io::Error| {
-        RoomError::new(
-            ReasonCode::InputUnreadable,
-            format!("table {table}: cannot read `{}`", path.display()),
-        )
-        .because(error)
+    let at_path = |error: io::Error| {
+        unreadable(table, io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
     };
-    let (directory, only) = locate(path).map_err(unreadable)?;
+    let (directory, only) = locate(path).map_err(at_path)?;
     let names = match &only {
         Some(name) => vec![name.clone()],
-        None => list(&directory).map_err(unreadable)?,
+        None => list(&directory).map_err(at_path)?,
     };
     if names.is_empty() || names.len() > MAX_FILES {
-        return Err(RoomError::new(
-            ReasonCode::InputUnreadable,
-            format!(
-                "table {table}: `{}` holds {} files, expected 1 to {MAX_FILES}",
-                path.display(),
-                names.len()
-            ),
+        let count = names.len();
+        return Err(unreadable(
+            table,
+            format!("`{}` holds {count} files, expected 1 to {MAX_FILES}", path.display()),
         ));
     }
     let format = match format {
         Some(format) => format,
-        None => common_format(table, &names)?,
+        None => common_format(&names).map_err(|why| unreadable(table, why))?,
     };
     let files = names.into_iter().map(|name| open_file(&directory, name));
-    let files = files.collect::<io::Result<_>>().map_err(unreadable)?;
+    let files = files.collect::<io::Result<_>>().map_err(at_path)?;
     Ok(OpenedSource { directory, only, format, files })
+}
+
+fn unreadable(
+    table: &TableName,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> RoomError {
+    RoomError::new(
+        ReasonCode::InputUnreadable,
+        format!("table {table}: its files on this host cannot be read"),
+    )
+    .because(cause)
 }
 
 /// The directory that bounds what a source can reach, and the file in it when it is one file.
@@ -182,24 +188,23 @@ fn open_file(directory: &Dir, name: OsString) -> io::Result<OpenedFile> {
     Ok(OpenedFile { name, file, identity })
 }
 
-fn common_format(table: &TableName, names: &[OsString]) -> Result<FileFormat> {
-    let corrupt = |what: String| Err(RoomError::new(ReasonCode::InputUnreadable, what));
+fn common_format(names: &[OsString]) -> Result<FileFormat, String> {
     let mut common = None;
     for name in names {
         let extension = Path::new(name).extension().and_then(OsStr::to_str);
         let Some(format) = extension.and_then(FileFormat::of_extension) else {
-            return corrupt(format!(
-                "table {table}: `{}` has no known extension; expected .parquet, .csv, .ndjson, \
-                 .jsonl, .arrow or .feather",
+            return Err(format!(
+                "`{}` has no known extension; expected .parquet, .csv, .ndjson, .jsonl, .arrow or \
+                 .feather",
                 name.display()
             ));
         };
         if common.is_some_and(|common| common != format) {
-            return corrupt(format!("table {table}: `{}` has another format", name.display()));
+            return Err(format!("`{}` has another format than the files before it", name.display()));
         }
         common = Some(format);
     }
-    common.ok_or_else(|| RoomError::internal(format!("table {table}: no files")))
+    common.ok_or_else(|| "there are no files".into())
 }
 
 fn changed(what: &str) -> RoomError {
@@ -208,8 +213,12 @@ fn changed(what: &str) -> RoomError {
 
 impl OpenedSource {
     /// Digests of all files in order, from the cache where a file has not changed.
-    pub(crate) fn digests(&self, cache: &dyn DigestCache) -> Result<Vec<(ContentDigest, u64)>> {
-        self.files.iter().map(|file| file.digest(cache)).collect()
+    pub(crate) fn digests(
+        &self,
+        table: &TableName,
+        cache: &dyn DigestCache,
+    ) -> Result<Vec<(ContentDigest, u64)>> {
+        self.files.iter().map(|file| file.digest(table, cache)).collect()
     }
 
     /// Fails when a file or the list of files is not what it was when this was opened. Both are
@@ -235,17 +244,15 @@ impl OpenedSource {
 }
 
 impl OpenedFile {
-    fn digest(&self, cache: &dyn DigestCache) -> Result<(ContentDigest, u64)> {
+    fn digest(
+        &self,
+        table: &TableName,
+        cache: &dyn DigestCache,
+    ) -> Result<(ContentDigest, u64)> {
         if let Some(digest) = cache.get(&self.identity) {
             return Ok((digest, self.identity.bytes));
         }
-        let unreadable = |error: io::Error| {
-            RoomError::new(
-                ReasonCode::InputUnreadable,
-                format!("cannot read `{}`", self.name.display()),
-            )
-            .because(error)
-        };
+        let unreadable = |error: io::Error| unreadable(table, error);
         // Positioned reads leave the shared offset alone.
         let (digest, bytes) =
             files::digest_reader(PositionedReader { file: &self.file, offset: 0 })
@@ -275,8 +282,15 @@ impl io::Read for PositionedReader<'_> {
     }
 }
 
-/// Files of all input tables of a run.
-pub(crate) type OpenedInputs = BTreeMap<TableName, OpenedSource>;
+/// An input table of a run.
+pub(crate) struct OpenedInput {
+    pub(crate) opened: OpenedSource,
+    /// All columns of the files, granted or not.
+    pub(crate) file_columns: Vec<Column>,
+}
+
+/// All input tables of a run.
+pub(crate) type OpenedInputs = BTreeMap<TableName, OpenedInput>;
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use glovebox_contract::digest::Blake3Digest;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
 
 use crate::error::{Context as _, Result, RoomError};
 
@@ -57,7 +59,8 @@ CREATE TABLE file_digest (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_detail (
     run TEXT PRIMARY KEY,
-    detail TEXT NOT NULL
+    author_detail TEXT,
+    operator_detail TEXT
 ) STRICT;
 CREATE TABLE run_log (
     run TEXT NOT NULL,
@@ -83,6 +86,12 @@ pub(crate) fn check_sqlite() -> Result<()> {
 pub(crate) struct StoredEntry {
     pub(crate) digest: Blake3Digest,
     pub(crate) envelope: Vec<u8>,
+}
+
+/// A checkpoint as it lies in the store: the size it is filed under, and the signed note.
+pub(crate) struct StoredCheckpoint {
+    pub(crate) size: u64,
+    pub(crate) note: String,
 }
 
 /// A new entry and the checkpoint of the log that ends with it.
@@ -131,69 +140,83 @@ impl Store {
         Ok(Self { connection })
     }
 
-    /// Number of entries.
-    pub(crate) fn length(&self) -> Result<u64> {
+    /// The first entry.
+    pub(crate) fn first_entry(&self) -> Result<Option<StoredEntry>> {
         self.connection
-            .query_row("SELECT coalesce(max(position) + 1, 0) FROM entry", [], |row| row.get(0))
+            .query_row("SELECT digest, envelope FROM entry WHERE position = 0", [], |row| {
+                let digest = Blake3Digest::from_bytes(row.get(0)?);
+                Ok(StoredEntry { digest, envelope: row.get(1)? })
+            })
+            .optional()
             .trying(|| "read the log".into())
     }
 
-    /// Entries from `position` on. A gap in the positions is an error.
-    pub(crate) fn entries_from(&self, position: u64) -> Result<Vec<StoredEntry>> {
-        let reading = || "read the log".into();
-        let mut statement = self
-            .connection
-            .prepare_cached(
-                "SELECT position, digest, envelope FROM entry WHERE position >= ? ORDER BY position",
-            )
-            .trying(reading)?;
-        let rows = statement
-            .query_map([position], |row| {
-                Ok((row.get::<_, u64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?))
-            })
-            .trying(reading)?;
-        let mut entries = Vec::new();
-        for (expected, row) in (position..).zip(rows) {
-            let (position, digest, envelope) = row.trying(reading)?;
-            if position != expected {
-                return Err(tampered(format!("entry {expected} is missing")));
-            }
-            entries.push(StoredEntry { digest: Blake3Digest::from_bytes(digest), envelope });
-        }
-        Ok(entries)
+    /// Entries from `position` on, and the newest checkpoint, both as of one moment.
+    pub(crate) fn read_from(
+        &self,
+        position: u64,
+    ) -> Result<(Vec<StoredEntry>, Option<StoredCheckpoint>)> {
+        let snapshot = self.connection.unchecked_transaction().trying(|| "read the log".into())?;
+        Ok((entries_from(&snapshot, position)?, newest_checkpoint(&snapshot)?))
     }
 
-    /// The newest checkpoint: the size of the log that it signs, and the signed note.
-    pub(crate) fn checkpoint(&self) -> Result<Option<(u64, String)>> {
-        self.connection
-            .query_row("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .trying(|| "read the last checkpoint".into())
-    }
-
-    /// Appends entries, all or none. They are durable when this returns. Fails when another
-    /// process appended at the same position.
-    pub(crate) fn append(&mut self, entries: &[NewEntry<'_>]) -> Result<()> {
+    /// Appends an entry, and whatever `also` writes to the same transaction. Both are durable when
+    /// this returns. Fails when another process appended at the same position.
+    pub(crate) fn append(
+        &mut self,
+        entry: &NewEntry<'_>,
+        also: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<()> {
         let appending = || "append to the log".into();
+        let NewEntry { position, digest, envelope, checkpoint } = entry;
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .trying(appending)?;
-        for entry in entries {
-            let NewEntry { position, digest, envelope, checkpoint } = entry;
-            transaction
-                .prepare_cached("INSERT INTO entry (position, digest, envelope) VALUES (?, ?, ?)")
-                .and_then(|mut insert| insert.execute(params![position, digest.as_bytes(), envelope]))
-                .trying(appending)?;
-            transaction
-                .prepare_cached("INSERT INTO checkpoint (size, note) VALUES (?, ?)")
-                .and_then(|mut insert| insert.execute(params![position.saturating_add(1), checkpoint]))
-                .trying(appending)?;
-        }
+        transaction
+            .prepare_cached("INSERT INTO entry (position, digest, envelope) VALUES (?, ?, ?)")
+            .and_then(|mut insert| insert.execute(params![position, digest.as_bytes(), envelope]))
+            .trying(appending)?;
+        transaction
+            .prepare_cached("INSERT INTO checkpoint (size, note) VALUES (?, ?)")
+            .and_then(|mut insert| insert.execute(params![position.saturating_add(1), checkpoint]))
+            .trying(appending)?;
+        also(&transaction)?;
         transaction.commit().trying(appending)
     }
+}
+
+/// Entries from `position` on. A gap in the positions is an error.
+fn entries_from(connection: &Connection, position: u64) -> Result<Vec<StoredEntry>> {
+    let reading = || "read the log".into();
+    let mut statement = connection
+        .prepare_cached(
+            "SELECT position, digest, envelope FROM entry WHERE position >= ? ORDER BY position",
+        )
+        .trying(reading)?;
+    let rows = statement
+        .query_map([position], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?))
+        })
+        .trying(reading)?;
+    let mut entries = Vec::new();
+    for (expected, row) in (position..).zip(rows) {
+        let (position, digest, envelope) = row.trying(reading)?;
+        if position != expected {
+            return Err(tampered(format!("entry {expected} is missing")));
+        }
+        entries.push(StoredEntry { digest: Blake3Digest::from_bytes(digest), envelope });
+    }
+    Ok(entries)
+}
+
+fn newest_checkpoint(connection: &Connection) -> Result<Option<StoredCheckpoint>> {
+    connection
+        .query_row("SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| {
+            Ok(StoredCheckpoint { size: row.get(0)?, note: row.get(1)? })
+        })
+        .optional()
+        .trying(|| "read the last checkpoint".into())
 }
 
 /// The error of a log that is not what the host signed.

@@ -37,6 +37,8 @@ fn files_of_a_table() {
             (Err(error), Err(text)) => {
                 assert_eq!(error.reason(), ReasonCode::InputUnreadable, "{error}");
                 assert!(error.to_string().contains(text), "`{error}` does not say `{text}`");
+                // What others may see names the table and no file.
+                assert_eq!(error.what(), "table airline.flights: its files on this host cannot be read");
             }
             (opened, expect) => panic!("{path}: {opened:?}, expected {expect:?}"),
         }
@@ -145,7 +147,7 @@ fn digests_are_remembered_only_for_files_left_alone() {
     let root = plant(&[("a.csv", "aaaa")]);
     let cache = CountingCache::default();
     let digest = |expect_hits| {
-        let digests = open(&table(), root.path(), None).unwrap().digests(&cache).unwrap();
+        let digests = open(&table(), root.path(), None).unwrap().digests(&table(), &cache).unwrap();
         assert_eq!(cache.hits.get(), expect_hits);
         digests
     };

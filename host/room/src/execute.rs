@@ -1,0 +1,243 @@
+//! The run itself: one worker process, what it says, and what it leaves behind.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::time::Duration;
+
+use glovebox_contract::grants::Grants;
+use glovebox_contract::name::Identifier;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::receipt::{OutputFile, Usage};
+use glovebox_job::descriptors::DescriptorList;
+use glovebox_job::event::{Event, LogLevel, OutputSummary, ResourceUsage};
+use glovebox_job::job::{InputTable, Job, MachineCode, OutputFile as StagedOutput, RunJob};
+use glovebox_job::limits::ProcessLimits;
+use glovebox_job::process::{Worker, WorkerError};
+
+use crate::crash::CrashPoint;
+use crate::error::{Context as _, Result, RoomError};
+use crate::private::{LogLine, RunWords};
+use crate::run::{FinishedRun, RunObserver, StartedRun};
+use crate::worker::{WorkerSettings, input_files};
+
+/// Most threads of one query.
+const MAX_PARTITIONS: usize = 16;
+
+/// Why a run failed.
+struct Failure {
+    reason: ReasonCode,
+    /// For the author of the component.
+    detail: Option<String>,
+    /// For the operator.
+    operator_detail: Option<String>,
+}
+
+/// Runs the worker to its end. Whatever happens is an outcome, not an error.
+pub(crate) fn execute(
+    settings: &WorkerSettings,
+    started: StartedRun,
+    observer: &mut dyn RunObserver,
+) -> FinishedRun {
+    let mut log = GuestLog::new(started.grants.limits().log_bytes);
+    let mut usage = ResourceUsage::default();
+    let outcome = run_worker(settings, &started, observer, &mut log, &mut usage).and_then(|said| {
+        settings.pass(CrashPoint::WorkerFinished);
+        Ok(check(&started, &said)?)
+    });
+    if outcome.is_ok() {
+        settings.pass(CrashPoint::OutputsSynced);
+    }
+    let mut words = RunWords { log: log.finish(), ..RunWords::default() };
+    let outcome = outcome.map_err(|failure| {
+        (words.detail, words.operator_detail) = (failure.detail, failure.operator_detail);
+        failure.reason
+    });
+    let wall_ms = u64::try_from(started.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    FinishedRun {
+        run: started.run,
+        staged: started.staged,
+        outcome,
+        words,
+        usage: Usage::rounded(usage.cpu_ms, usage.memory_bytes, wall_ms),
+    }
+}
+
+fn run_worker(
+    settings: &WorkerSettings,
+    started: &StartedRun,
+    observer: &mut dyn RunObserver,
+    log: &mut GuestLog,
+    usage: &mut ResourceUsage,
+) -> Result<BTreeMap<Identifier, OutputSummary>, Failure> {
+    let limits = started.grants.limits();
+    let deadline = started.started + Duration::from_secs(limits.wall_seconds);
+    let (job, descriptors) = job(started)?;
+    let mut worker = Worker::spawn(&settings.program, settings.jail, ProcessLimits::of_run(limits))?;
+    worker.send(&job, descriptors, deadline)?;
+    let last = worker.wait(deadline, |event| match event {
+        Event::Progress { done, total } => observer.progress(*done, *total),
+        Event::Log { level, text } => {
+            if log.add(*level, text) && started.shows_log {
+                observer.log(*level, text);
+            }
+        }
+        _ => {}
+    })?;
+    match last {
+        Event::Finished { outputs, usage: used } => {
+            *usage = used;
+            Ok(outputs)
+        }
+        Event::Failed { reason, detail, usage: used } => {
+            *usage = used;
+            let detail = Some(detail).filter(|detail| !detail.is_empty());
+            Err(Failure { reason, detail, operator_detail: None })
+        }
+        other => Err(Failure {
+            reason: ReasonCode::WorkerProtocol,
+            detail: None,
+            operator_detail: Some(format!("`{}` does not end a run", other.name())),
+        }),
+    }
+}
+
+/// The job of a run, with every descriptor that the worker gets.
+fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
+    let mut descriptors = DescriptorList::new();
+    let mut inputs = Vec::new();
+    for (table, input) in &started.inputs {
+        inputs.push(InputTable {
+            file_columns: input.file_columns.clone(),
+            files: input_files(&input.opened, &mut descriptors)?,
+            format: input.opened.format,
+            table: table.clone(),
+        });
+    }
+    let mut outputs = Vec::new();
+    for name in started.grants.outputs().keys() {
+        let descriptor = descriptors.push(started.staged.create(name)?);
+        outputs.push(StagedOutput { descriptor, name: name.clone() });
+    }
+    let code = started.code.file.try_clone().trying(|| "hand over the machine code".into())?;
+    let machine_code = MachineCode {
+        bytes: started.code.code.bytes,
+        descriptor: descriptors.push(code),
+        digest: started.code.code.digest,
+    };
+    let job = Job::Run(Box::new(RunJob {
+        computation: started.computation,
+        grants: started.grants.clone(),
+        inputs,
+        machine_code,
+        outputs,
+        partitions: partitions(&started.grants),
+    }));
+    Ok((job, descriptors))
+}
+
+/// Threads of a query: those of the machine, as far as the room's limit leaves room for the
+/// worker's own.
+fn partitions(grants: &Grants) -> u32 {
+    let machine = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let allowed = usize::try_from(grants.limits().threads / 4).unwrap_or(MAX_PARTITIONS);
+    u32::try_from(machine.min(allowed).clamp(1, MAX_PARTITIONS)).unwrap_or(1)
+}
+
+/// What the host finds itself once the worker is gone: the inputs are unchanged, the outputs are
+/// those that were announced, within their caps. Leaves them read-only and on disk.
+fn check(
+    started: &StartedRun,
+    said: &BTreeMap<Identifier, OutputSummary>,
+) -> Result<BTreeMap<Identifier, OutputFile>> {
+    for input in started.inputs.values() {
+        input.opened.check_unchanged()?;
+    }
+    let mut files = BTreeMap::new();
+    let mut total = 0_u64;
+    for (name, declared) in started.grants.outputs() {
+        let said = said.get(name).ok_or_else(|| {
+            RoomError::new(ReasonCode::OutputUnfinished, format!("output {name} is missing"))
+        })?;
+        let (digest, bytes) = started.staged.measure(name)?;
+        total = total.saturating_add(bytes);
+        if bytes != said.bytes {
+            return Err(RoomError::new(
+                ReasonCode::WorkerProtocol,
+                format!("output {name} has {bytes} bytes, the worker says {}", said.bytes),
+            ));
+        }
+        if declared.max_rows.is_some_and(|most| said.rows > most) {
+            return Err(too_large(ReasonCode::OutputRows, name));
+        }
+        if declared.max_bytes.is_some_and(|most| bytes > most)
+            || total > started.grants.limits().output_bytes
+        {
+            return Err(too_large(ReasonCode::OutputBytes, name));
+        }
+        files.insert(name.clone(), OutputFile { bytes, digest, rows: said.rows });
+    }
+    started.staged.seal(files.keys())?;
+    Ok(files)
+}
+
+fn too_large(reason: ReasonCode, output: &Identifier) -> RoomError {
+    RoomError::new(reason, format!("output {output} is larger than the room allows"))
+}
+
+impl From<WorkerError> for Failure {
+    fn from(error: WorkerError) -> Self {
+        // A dying process may say what it was working on, so its words are not the author's.
+        Self {
+            reason: error.reason(),
+            detail: None,
+            operator_detail: Some(error.detail().to_owned()),
+        }
+    }
+}
+
+impl From<RoomError> for Failure {
+    fn from(error: RoomError) -> Self {
+        Self {
+            reason: error.reason(),
+            detail: Some(error.what().to_owned()),
+            operator_detail: Some(error.to_string()),
+        }
+    }
+}
+
+/// Log lines of a guest, up to the room's limit.
+struct GuestLog {
+    left: u64,
+    lines: Vec<LogLine>,
+    dropped: u64,
+}
+
+impl GuestLog {
+    fn new(limit: u64) -> Self {
+        Self { left: limit, lines: Vec::new(), dropped: 0 }
+    }
+
+    /// Keeps a line if there is room. Tells whether it did.
+    fn add(&mut self, level: LogLevel, message: &str) -> bool {
+        let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+        match self.left.checked_sub(bytes.saturating_add(1)) {
+            Some(left) if self.dropped == 0 => {
+                self.left = left;
+                self.lines.push(LogLine { level, message: message.to_owned() });
+                true
+            }
+            _ => {
+                self.dropped = self.dropped.saturating_add(1);
+                false
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<LogLine> {
+        if self.dropped > 0 {
+            let message = format!("{} lines were dropped: the log is full", self.dropped);
+            self.lines.push(LogLine { level: LogLevel::Warn, message });
+        }
+        self.lines
+    }
+}

@@ -1,0 +1,132 @@
+//! Reading outputs, and what a run said.
+
+use std::fs::File;
+use std::io::Seek as _;
+
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::name::{Alias, Identifier, RunId};
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::receipt::{OutputFile, Receipt};
+use glovebox_contract::state::{Refusal, Run};
+use glovebox_contract::statement::{Body, LogReaders};
+
+use crate::error::{Context as _, Result, RoomError};
+use crate::files;
+use crate::private::LogLine;
+use crate::room::Room;
+
+/// A published output, opened for reading.
+#[derive(Debug)]
+pub struct OpenedOutput {
+    /// The Parquet file, at its beginning. Read-only.
+    pub file: File,
+    /// What the receipt says about it; the file has this digest.
+    pub output: OutputFile,
+    /// The receipt that vouches for it.
+    pub receipt: Receipt,
+}
+
+/// What a run said, for those who may know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunText {
+    /// Why it failed, in words.
+    pub detail: Option<String>,
+    /// The lines that the notebook logged, oldest first.
+    pub log: Vec<LogLine>,
+}
+
+impl Room {
+    /// The receipt of a run whose outputs `reader` may read now.
+    ///
+    /// # Errors
+    /// `not-found` when there are none (any more), `not-permitted` when they are not for this
+    /// party.
+    pub fn readable_outputs(&self, run: &RunId, reader: &Alias) -> Result<&Receipt> {
+        Ok(self.state.may_read_output(run, reader, self.now())?)
+    }
+
+    /// Takes a party's signed statement that it reads an output, and opens the output.
+    ///
+    /// # Errors
+    /// With the reason when the party may not read it; the refusal is in the log.
+    pub fn read_output(&mut self, envelope: &Envelope) -> Result<OpenedOutput> {
+        let statement = envelope.unverified().map_err(Refusal::from)?;
+        let Body::OutputRead(read) = statement.body else {
+            return Err(RoomError::internal("the statement does not read an output"));
+        };
+        let (run, output) = (read.run, read.output);
+        let receipt = self.locked(|room, _| {
+            // The statement's own time is the reader's word; expiry goes by the host's clock.
+            match room.state.may_read_output(&run, &statement.party, room.now()) {
+                Ok(receipt) => {
+                    let receipt = receipt.clone();
+                    room.take(envelope, |_| Ok(()))?;
+                    Ok(receipt)
+                }
+                Err(refusal) => {
+                    room.log_refusal(envelope, refusal.reason())?;
+                    Err(refusal.into())
+                }
+            }
+        })?;
+        self.open_output(receipt, &run, &output)
+    }
+
+    fn open_output(
+        &self,
+        receipt: Receipt,
+        run: &RunId,
+        output: &Identifier,
+    ) -> Result<OpenedOutput> {
+        let expected = receipt.outputs().and_then(|outputs| outputs.get(output)).copied();
+        let expected = expected
+            .ok_or_else(|| RoomError::not_found(format!("run {run} has no output {output}")))?;
+        let mut file = self.outputs.open_output(run, output)?.ok_or_else(|| {
+            RoomError::internal(format!("output {output} of run {run} is missing on this host"))
+        })?;
+        let (digest, bytes) =
+            files::digest_reader(&file).trying(|| format!("read output {output}"))?;
+        if (digest, bytes) != (expected.digest, expected.bytes) {
+            return Err(RoomError::internal(format!(
+                "output {output} of run {run} is damaged on this host: it is not what its receipt \
+                 says; run the notebook again"
+            )));
+        }
+        file.rewind().trying(|| format!("read output {output}"))?;
+        Ok(OpenedOutput { file, output: expected, receipt })
+    }
+
+    /// What a run said and why it failed, for `reader`: the author of the notebook, or every
+    /// collaborator if the room says so.
+    ///
+    /// # Errors
+    /// `not-permitted` when it is not for this party.
+    pub fn run_text(&self, run: &RunId, reader: &Alias) -> Result<RunText> {
+        let record = self.state.run(run)?;
+        self.state.member(reader)?;
+        if !self.may_read_words(record, reader) {
+            return Err(RoomError::new(
+                ReasonCode::NotPermitted,
+                format!("the log of run {run} is for the author of {} only", record.notebook()),
+            ));
+        }
+        let words = self.store.run_words(run)?;
+        Ok(RunText { detail: words.detail, log: words.log })
+    }
+
+    /// Why a run failed, for the operator of this host. May name files of parties: never show it
+    /// to a party.
+    pub fn operator_detail(&self, run: &RunId) -> Result<Option<String>> {
+        Ok(self.store.run_words(run)?.operator_detail)
+    }
+
+    pub(crate) fn may_read_words(&self, run: &Run, reader: &Alias) -> bool {
+        match self.state.document().log_readers {
+            LogReaders::All => true,
+            LogReaders::Author => self
+                .state
+                .notebook(run.notebook())
+                .is_ok_and(|notebook| notebook.author() == reader),
+        }
+    }
+}

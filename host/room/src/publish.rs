@@ -1,0 +1,172 @@
+//! The end of a run: the receipt is logged, then the outputs get their name.
+//!
+//! The order is what makes it atomic: the files are on disk before the receipt is logged, and the
+//! logged receipt *is* the commit. Whoever finds it finishes the rename; whoever does not removes
+//! the files.
+
+use std::collections::BTreeSet;
+
+use glovebox_contract::name::RunId;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::receipt::{EvidenceClass, Outcome, Receipt, Usage};
+use glovebox_contract::state::{Run, RunStatus};
+use glovebox_contract::statement::{Body, Delete};
+
+use crate::crash::CrashPoint;
+use crate::error::{Result, RoomError};
+use crate::room::Room;
+use crate::run::{EndedRun, FinishedRun, computation};
+use crate::staging::Found;
+use crate::worker::WorkerSettings;
+
+impl Room {
+    /// Logs the receipt of a finished run and publishes its outputs, if it has any.
+    pub(crate) fn publish(
+        &mut self,
+        settings: &WorkerSettings,
+        finished: FinishedRun,
+    ) -> Result<EndedRun> {
+        let FinishedRun { run, staged, outcome, words, usage } = finished;
+        // The receipt matters more than the words, should there be no room for both.
+        let _ = self.store.put_run_words(&run, &words);
+        self.locked(|room, _| {
+            let outcome = match outcome {
+                // Someone may have paused or rejected meanwhile; the room would refuse the receipt.
+                Ok(outputs) => match room.state.publishable(&run) {
+                    Ok(()) => Outcome::Succeeded { outputs },
+                    Err(refusal) => Outcome::Failed { reason: refusal.reason() },
+                },
+                Err(reason) => Outcome::Failed { reason },
+            };
+            let succeeded = matches!(outcome, Outcome::Succeeded { .. });
+            let ended = room.log_receipt(&run, outcome, usage)?;
+            settings.pass(CrashPoint::ReceiptLogged);
+            if succeeded {
+                room.outputs.rename(&staged)?;
+                settings.pass(CrashPoint::OutputsRenamed);
+                room.outputs.sync()?;
+            } else {
+                room.outputs.discard(staged)?;
+            }
+            settings.pass(CrashPoint::Published);
+            Ok(ended)
+        })
+    }
+
+    /// Logs under the lock how a started run ended.
+    fn log_receipt(&mut self, run: &RunId, outcome: Outcome, usage: Usage) -> Result<EndedRun> {
+        let record = self.state.run(run)?;
+        let (Some(start), Some(digest), Some(grants)) =
+            (record.start(), record.start_digest(), record.grants())
+        else {
+            return Err(RoomError::internal(format!("run {run} has not started or has ended")));
+        };
+        let receipt = Receipt {
+            computation: computation(grants, &start.inputs)?,
+            evidence: EvidenceClass::Asserted,
+            finished_at: self.now(),
+            inputs: start.inputs.clone(),
+            notebook: record.notebook().clone(),
+            outcome,
+            revision: *record.revision(),
+            run: *run,
+            start: *digest,
+            usage,
+        };
+        let receipt_digest = self.append_own(Body::RunReceipt(Box::new(receipt.clone())))?;
+        Ok(EndedRun { run: *run, receipt, receipt_digest })
+    }
+
+    /// Finishes or undoes what dead processes left half done, and removes expired outputs. Runs
+    /// that are alive in other processes are left alone. Doing it twice changes nothing.
+    pub(crate) fn recover(&mut self) -> Result<()> {
+        if !self.needs_recovery()? {
+            return Ok(());
+        }
+        self.locked(|room, _| {
+            let alive = room.settle_staged()?;
+            room.end_dead_runs(&alive)?;
+            room.remove_outputs_without_right()
+        })
+    }
+
+    /// Whether there is anything to look at, found without the lock.
+    fn needs_recovery(&self) -> Result<bool> {
+        let open = self.state.runs().any(|run| is_open(run));
+        if open || !self.outputs.is_staging_empty()? {
+            return Ok(true);
+        }
+        let published = self.outputs.published()?;
+        Ok(published.iter().any(|run| !self.has_outputs_now(run)))
+    }
+
+    /// Staged outputs with a logged receipt are published, others removed. Returns the runs that
+    /// are alive.
+    fn settle_staged(&mut self) -> Result<BTreeSet<RunId>> {
+        let mut alive = BTreeSet::new();
+        for (run, found) in self.outputs.staged()? {
+            match found {
+                Found::Alive => {
+                    alive.insert(run);
+                }
+                Found::Dead(staged) if self.has_outputs_now(&run) => {
+                    self.outputs.rename(&staged)?;
+                    self.outputs.sync()?;
+                }
+                Found::Dead(staged) => self.outputs.discard(staged)?,
+            }
+        }
+        Ok(alive)
+    }
+
+    /// Ends every run whose process died before it could.
+    fn end_dead_runs(&mut self, alive: &BTreeSet<RunId>) -> Result<()> {
+        let dead: Vec<(RunId, bool)> = self
+            .state
+            .runs()
+            .filter(|run| is_open(run) && !alive.contains(run.id()))
+            .map(|run| (*run.id(), *run.status() == RunStatus::Started))
+            .collect();
+        for (run, started) in dead {
+            let reason = ReasonCode::HostRestarted;
+            if started {
+                self.log_receipt(&run, Outcome::Failed { reason }, Usage::rounded(0, 0, 0))?;
+            } else {
+                self.refuse_run(&run, reason)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes outputs that have expired, that their runner deleted, or that have no receipt.
+    fn remove_outputs_without_right(&mut self) -> Result<()> {
+        for run in self.outputs.published()? {
+            if self.has_outputs_now(&run) {
+                continue;
+            }
+            let expired = self.state.run(&run).is_ok_and(|record| {
+                record.receipt().is_some_and(|receipt| receipt.outputs().is_some())
+                    && !record.outputs_deleted()
+            });
+            if expired {
+                self.append_own(Body::Delete(Delete::Outputs { run }))?;
+            }
+            self.outputs.remove(&run)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the run has outputs that someone may still read.
+    fn has_outputs_now(&self, run: &RunId) -> bool {
+        let Ok(record) = self.state.run(run) else { return false };
+        record.receipt().is_some_and(|receipt| {
+            receipt.outputs().is_some()
+                && !record.outputs_deleted()
+                && self.now() < self.state.expires_at(receipt)
+        })
+    }
+}
+
+fn is_open(run: &Run) -> bool {
+    matches!(run.status(), RunStatus::Requested | RunStatus::Started)
+}

@@ -1,0 +1,337 @@
+//! One run, from the signed request to the receipt.
+//!
+//! Each step takes what the step before it made and nobody else can make, so no step can be left
+//! out: [`RequestedRun`] → [`PreparedRun`] → [`StartedRun`] → [`FinishedRun`] → [`EndedRun`].
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::grants::Grants;
+use glovebox_contract::name::{Identifier, RunId, TableName};
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::receipt::{Computation, OutputFile, Receipt, Usage};
+use glovebox_contract::state::{Refusal, Run};
+use glovebox_contract::statement::{Body, FileDigest, Kind, Refused, RunStart, Snapshot};
+use glovebox_job::event::LogLevel;
+
+use crate::components::{CachedCode, CodeCache, ComponentStore};
+use crate::crash::CrashPoint;
+use crate::error::{Result, RoomError};
+use crate::execute;
+use crate::private::RunWords;
+use crate::room::Room;
+use crate::sources::{self, OpenedInput, OpenedInputs};
+use crate::staging::StagedRun;
+use crate::worker::{self, WorkerSettings};
+
+/// Watches a run for the party that asked for it.
+pub trait RunObserver {
+    /// The run has come to this stage.
+    fn stage(&mut self, stage: RunStage) {
+        let _ = stage;
+    }
+
+    /// How far the notebook says it is, in its own unit.
+    fn progress(&mut self, done: u64, total: Option<u64>) {
+        let _ = (done, total);
+    }
+
+    /// A line of the notebook's log. Called only when the runner may read it: the runner is the
+    /// author of the notebook, or the room shows log lines to all.
+    fn log(&mut self, level: LogLevel, message: &str) {
+        let _ = (level, message);
+    }
+}
+
+/// Watches nothing.
+impl RunObserver for () {}
+
+/// Where a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunStage {
+    /// Digests of the input files are computed.
+    ReadingInputs,
+    /// The component is compiled, because its machine code is not in the cache.
+    Compiling,
+    /// The notebook runs in its jail.
+    Running,
+    /// Outputs are checked and published.
+    Publishing,
+}
+
+/// A run that has ended: its receipt is in the log.
+#[derive(Debug, Clone)]
+pub struct EndedRun {
+    /// The run.
+    pub run: RunId,
+    /// What the host says about it. A failed run has a receipt too.
+    pub receipt: Receipt,
+    /// Digest of the envelope of the receipt: the receipt's id.
+    pub receipt_digest: Blake3Digest,
+}
+
+/// The request is in the log, and the run's staging directory is locked by this process.
+struct RequestedRun {
+    run: RunId,
+    staged: StagedRun,
+}
+
+/// All that the run needs is opened and has the digests it must have.
+struct PreparedRun {
+    requested: RequestedRun,
+    inputs: OpenedInputs,
+    snapshots: BTreeMap<TableName, Snapshot>,
+    code: CachedCode,
+}
+
+/// The start is in the log.
+pub(crate) struct StartedRun {
+    pub(crate) run: RunId,
+    pub(crate) staged: StagedRun,
+    pub(crate) grants: Grants,
+    pub(crate) computation: Blake3Digest,
+    pub(crate) inputs: OpenedInputs,
+    pub(crate) code: CachedCode,
+    pub(crate) shows_log: bool,
+    pub(crate) started: Instant,
+}
+
+/// The worker is gone. The outputs of a successful run are checked, read-only and on disk.
+pub(crate) struct FinishedRun {
+    pub(crate) run: RunId,
+    pub(crate) staged: StagedRun,
+    pub(crate) outcome: Result<BTreeMap<Identifier, OutputFile>, ReasonCode>,
+    pub(crate) words: RunWords,
+    pub(crate) usage: Usage,
+}
+
+impl Room {
+    /// Runs what the signed request asks for and waits for the end.
+    ///
+    /// A run that starts always ends with a receipt, also when it fails: look at
+    /// [`Receipt::outcome`]. What the notebook said and why it failed is kept for those who may
+    /// read it, see [`Room::run_words`].
+    ///
+    /// # Errors
+    /// With the reason when the run does not start. The refusal is in the log.
+    pub fn run(
+        &mut self,
+        settings: &WorkerSettings,
+        request: &Envelope,
+        observer: &mut dyn RunObserver,
+    ) -> Result<EndedRun> {
+        let requested = self.request(settings, request)?;
+        let run = requested.run;
+        let started = self
+            .prepare(settings, requested, observer)
+            .and_then(|prepared| self.start(settings, prepared));
+        let started = match started {
+            Ok(started) => started,
+            Err(not_started) => return Err(self.refuse(&run, not_started)?),
+        };
+        settings.pass(CrashPoint::StartLogged);
+        observer.stage(RunStage::Running);
+        let finished = execute::execute(settings, started, observer);
+        observer.stage(RunStage::Publishing);
+        self.publish(settings, finished)
+    }
+
+    /// Logs the request, if the room's state allows it.
+    fn request(&mut self, settings: &WorkerSettings, request: &Envelope) -> Result<RequestedRun> {
+        let is_request = |envelope: &Envelope| {
+            let body = envelope.unverified().map(|statement| statement.body);
+            body.is_ok_and(|body| matches!(body, Body::RunRequest(_)))
+        };
+        if !is_request(request) {
+            return Err(RoomError::internal("the statement does not ask for a run"));
+        }
+        let run = RunId::of_request(&request.digest());
+        let requested = self.locked(|room, _| {
+            if room.state.run(&run).is_ok() {
+                room.log_refusal(request, ReasonCode::Replayed)?;
+                return Err(RoomError::new(
+                    ReasonCode::Replayed,
+                    "this very request is in the log already; sign a new one",
+                ));
+            }
+            // Locked before the request is logged: whoever finds the request without the lock
+            // knows that nobody works on it any more.
+            let staged = room.outputs.stage(&run)?;
+            settings.pass(CrashPoint::StagingMade);
+            match room.take(request, |_| Ok(())) {
+                Ok(_) => Ok(RequestedRun { run, staged }),
+                Err(error) => {
+                    room.outputs.discard(staged)?;
+                    Err(error)
+                }
+            }
+        })?;
+        settings.pass(CrashPoint::RequestLogged);
+        Ok(requested)
+    }
+
+    /// Opens and checks everything, before any data is handed out.
+    fn prepare(
+        &self,
+        settings: &WorkerSettings,
+        requested: RequestedRun,
+        observer: &mut dyn RunObserver,
+    ) -> Result<PreparedRun, NotStarted> {
+        let opened = self.open_all(settings, &requested.run, observer);
+        match opened {
+            Ok((inputs, snapshots, code)) => {
+                Ok(PreparedRun { requested, inputs, snapshots, code })
+            }
+            Err(error) => Err(NotStarted { error, staged: requested.staged }),
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
+    fn open_all(
+        &self,
+        settings: &WorkerSettings,
+        run: &RunId,
+        observer: &mut dyn RunObserver,
+    ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, CachedCode)> {
+        let grants = self.state.grants_for(run, self.now())?;
+        let components = ComponentStore::open(&self.home)?;
+        components.read(grants.component(), grants.limits().component_bytes)?;
+        observer.stage(RunStage::ReadingInputs);
+        let mut inputs = OpenedInputs::new();
+        let mut snapshots = BTreeMap::new();
+        for table in grants.tables().keys() {
+            let input = self.open_table(table)?;
+            let digests = input.opened.digests(table, &self.store)?;
+            let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
+            snapshots.insert(table.clone(), Snapshot { files: files.collect() });
+            inputs.insert(table.clone(), input);
+        }
+        let code = self.machine_code(settings, &grants, observer)?;
+        Ok((inputs, snapshots, code))
+    }
+
+    fn open_table(&self, table: &TableName) -> Result<OpenedInput> {
+        let source = self.store.source(table)?.ok_or_else(|| {
+            RoomError::new(
+                ReasonCode::InputUnreadable,
+                format!("table {table}: this host does not know where it is; add it again"),
+            )
+        })?;
+        let opened = sources::open(table, &source.path, Some(source.format))?;
+        Ok(OpenedInput { opened, file_columns: source.file_columns })
+    }
+
+    /// The component's machine code: from the cache if it is whole, else compiled again.
+    fn machine_code(
+        &self,
+        settings: &WorkerSettings,
+        grants: &Grants,
+        observer: &mut dyn RunObserver,
+    ) -> Result<CachedCode> {
+        let cache = CodeCache::open(&self.home)?;
+        let component = grants.component();
+        if let Some(code) = cache.get(&component.blake3, &settings.engine) {
+            return Ok(code);
+        }
+        observer.stage(RunStage::Compiling);
+        worker::compile(&self.home, settings, component, grants.limits())?;
+        cache
+            .get(&component.blake3, &settings.engine)
+            .ok_or_else(|| RoomError::internal("the cache lost the machine code just made"))
+    }
+
+    /// Logs the start, which checks the approval a last time.
+    fn start(
+        &mut self,
+        settings: &WorkerSettings,
+        prepared: PreparedRun,
+    ) -> Result<StartedRun, NotStarted> {
+        let PreparedRun { requested: RequestedRun { run, staged }, inputs, snapshots, code } =
+            prepared;
+        let logged = self.locked(|room, _| {
+            let now = room.now();
+            let record = room.state.run(&run)?;
+            let (request, shows_log) = (*record.request(), room.shows_log(record));
+            // Tables with another schema make another revision, so what is granted now are still
+            // the tables that were opened.
+            let grants = room.state.grants_for(&run, now)?;
+            let computation = computation(&grants, &snapshots)?;
+            let start = RunStart {
+                engine: settings.engine,
+                grants_digest: grants.digest().map_err(Refusal::from)?,
+                host_binary: settings.host_binary,
+                inputs: snapshots,
+                jail: settings.jail_in_statement(),
+                request,
+                run,
+            };
+            room.append_own_at(Body::RunStart(start), now)?;
+            Ok((grants, computation, shows_log))
+        });
+        match logged {
+            Ok((grants, computation, shows_log)) => Ok(StartedRun {
+                run,
+                staged,
+                grants,
+                computation,
+                inputs,
+                code,
+                shows_log,
+                started: Instant::now(),
+            }),
+            Err(error) => Err(NotStarted { error, staged }),
+        }
+    }
+
+    /// Whether the runner may read the log lines of its run.
+    fn shows_log(&self, run: &Run) -> bool {
+        self.may_read_words(run, run.runner())
+    }
+
+    /// Logs that the run does not start, and gives the error that the runner may see: without its
+    /// cause, which may name another party's files.
+    fn refuse(&mut self, run: &RunId, not_started: NotStarted) -> Result<RoomError> {
+        let NotStarted { error, staged } = not_started;
+        let words = RunWords { operator_detail: Some(error.to_string()), ..RunWords::default() };
+        // The refusal matters more than its cause, should there be no room for both.
+        let _ = self.store.put_run_words(run, &words);
+        self.locked(|room, _| room.refuse_run(run, error.reason()))?;
+        self.outputs.discard(staged)?;
+        Ok(RoomError::new(error.reason(), error.what()))
+    }
+
+    /// Logs under the lock that a requested run does not start.
+    pub(crate) fn refuse_run(&mut self, run: &RunId, reason: ReasonCode) -> Result<()> {
+        let record = self.state.run(run)?;
+        let refused = Refused {
+            party: Some(record.runner().clone()),
+            reason,
+            run: Some(*run),
+            statement: Some(*record.request()),
+            what: Kind::RunRequest.as_str().into(),
+        };
+        self.append_own(Body::Refused(refused)).map(drop)
+    }
+}
+
+/// Why a run did not start, with its staging directory.
+struct NotStarted {
+    error: RoomError,
+    staged: StagedRun,
+}
+
+/// The digest of what determines the outputs.
+pub(crate) fn computation(
+    grants: &Grants,
+    inputs: &BTreeMap<TableName, Snapshot>,
+) -> Result<Blake3Digest> {
+    let computation = Computation {
+        component: *grants.component(),
+        inputs: inputs.clone(),
+        parameters: grants.parameters().clone(),
+        revision: *grants.revision(),
+    };
+    Ok(computation.digest().map_err(Refusal::from)?)
+}

@@ -1,0 +1,146 @@
+//! Adding tables: what a party's files hold, and what the party offers of it.
+
+use std::path::{Path, PathBuf};
+
+use glovebox_contract::column::Column;
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::name::TableName;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::state::{Applied, Refusal};
+use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
+use glovebox_job::job::FileFormat;
+
+use crate::error::{Result, RoomError};
+use crate::room::Room;
+use crate::sources::{self, Source};
+use crate::worker::{self, WorkerSettings};
+use crate::private;
+
+/// What the files of a table hold, as a jailed child read them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribedTable {
+    source: Source,
+    files: usize,
+    bytes: u64,
+}
+
+impl DescribedTable {
+    /// Reads the columns of the file or the directory of files at `path`. The format is found by
+    /// the files' extensions unless it is given. `table` is for messages.
+    ///
+    /// # Errors
+    /// `input-unreadable` when a file is missing or not to be read, `input-corrupt` when one is
+    /// not what its format says, `schema-mismatch` when the files have different columns.
+    pub fn read(
+        settings: &WorkerSettings,
+        table: &TableName,
+        path: &Path,
+        format: Option<FileFormat>,
+    ) -> Result<Self> {
+        // The place is remembered as it is now, whatever becomes of the working directory.
+        let path: PathBuf = path.canonicalize().map_err(|error| {
+            RoomError::new(
+                ReasonCode::InputUnreadable,
+                format!("table {table}: cannot read `{}`", path.display()),
+            )
+            .because(error)
+        })?;
+        let opened = sources::open(table, &path, format)?;
+        let file_columns = worker::describe(settings, &opened)?;
+        Ok(Self {
+            files: opened.files.len(),
+            bytes: opened.files.iter().map(|file| file.identity.bytes).sum(),
+            source: Source { path, format: opened.format, file_columns },
+        })
+    }
+
+    /// All columns, in the order of the files.
+    pub fn columns(&self) -> &[Column] {
+        &self.source.file_columns
+    }
+
+    /// The format of the files.
+    pub fn format(&self) -> FileFormat {
+        self.source.format
+    }
+
+    /// How many files there are.
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// Bytes of all files together.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The columns with these names, in the order of the names; all columns when none are named.
+    ///
+    /// # Errors
+    /// `not-found` when the files lack one of them.
+    pub fn select(&self, names: &[String]) -> Result<Vec<Column>> {
+        if names.is_empty() {
+            return Ok(self.source.file_columns.clone());
+        }
+        let find = |name: &String| {
+            self.columns().iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
+                RoomError::not_found(format!(
+                    "the files have no column `{}`; they have {}",
+                    name.escape_debug(),
+                    list(self.columns())
+                ))
+            })
+        };
+        names.iter().map(find).collect()
+    }
+
+    /// Fails unless every column of the statement is a column of the files.
+    fn check_offers(&self, table: &TableAsset) -> Result<()> {
+        match table.columns.iter().find(|offered| !self.columns().contains(offered)) {
+            None => Ok(()),
+            Some(column) => Err(RoomError::new(
+                ReasonCode::SchemaMismatch,
+                format!(
+                    "table {}: the files have no column `{}` of type {}",
+                    table.name,
+                    column.name.escape_debug(),
+                    column.column_type
+                ),
+            )),
+        }
+    }
+}
+
+fn list(columns: &[Column]) -> String {
+    let names = columns.iter().map(|column| format!("`{}`", column.name.escape_debug()));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+impl Room {
+    /// Adds a table, or replaces the party's own: takes the signed statement and remembers where
+    /// the rows are, both or neither. The place stays with this host.
+    ///
+    /// # Errors
+    /// With the reason when the statement is refused; `schema-mismatch` when it offers a column
+    /// that the files do not have.
+    pub fn add_table(&mut self, envelope: &Envelope, table: &DescribedTable) -> Result<Applied> {
+        let statement = envelope.unverified().map_err(Refusal::from)?;
+        let Body::Asset(AssetStatement::Table(asset)) = statement.body else {
+            return Err(RoomError::internal("the statement does not add a table"));
+        };
+        self.locked(|room, _| {
+            if let Err(error) = table.check_offers(&asset) {
+                room.log_refusal(envelope, error.reason())?;
+                return Err(error);
+            }
+            room.take(envelope, |transaction| {
+                private::put_source(transaction, &asset.name, &table.source)
+            })
+        })
+    }
+
+    /// Where a table of this room is on this host. For its owner and the operator only.
+    pub fn table_source(&self, table: &TableName) -> Result<Option<Source>> {
+        self.store.source(table)
+    }
+}
