@@ -1,0 +1,146 @@
+//! The report, for people and for programs.
+
+use std::io::{self, Write};
+
+use glovebox_contract::bundle::{
+    CheckResult, ComponentUse, NamedOutput, Report, RunReport, Verdict,
+};
+use serde::Serialize;
+
+use crate::files::FileFinding;
+
+/// All that was found. The verdict covers the bundle and every file that was asked about.
+#[derive(Serialize)]
+pub(crate) struct Findings {
+    components: Vec<FileFinding<ComponentUse>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    outputs: Vec<FileFinding<NamedOutput>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+    verdict: Verdict,
+}
+
+impl Findings {
+    pub(crate) fn new(
+        report: Report,
+        outputs: Vec<FileFinding<NamedOutput>>,
+        components: Vec<FileFinding<ComponentUse>>,
+    ) -> Self {
+        let all_found = outputs.iter().all(|file| !file.found.is_empty())
+            && components.iter().all(|file| file.found.iter().any(|component| component.approved));
+        let verdict = if all_found { report.verdict() } else { Verdict::NotVerified };
+        Self { components, error: None, outputs, report: Some(report), verdict }
+    }
+
+    pub(crate) fn not_a_bundle(error: String) -> Self {
+        Self {
+            components: Vec::new(),
+            error: Some(error),
+            outputs: Vec::new(),
+            report: None,
+            verdict: Verdict::NotVerified,
+        }
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    pub(crate) fn print_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut *out, self)?;
+        writeln!(out)
+    }
+
+    pub(crate) fn print_text(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(error) = &self.error {
+            writeln!(out, "{:<20}{:<12}{error}", "bundle", CheckResult::Fails)?;
+        }
+        if let Some(report) = &self.report {
+            print_report(report, out)?;
+        }
+        for file in &self.outputs {
+            print_output(file, out)?;
+        }
+        for file in &self.components {
+            print_component(file, out)?;
+        }
+        writeln!(out, "\n{}", self.verdict)
+    }
+}
+
+fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(name) = report.name() {
+        writeln!(out, "room {name}\n")?;
+    }
+    for check in report.checks() {
+        writeln!(out, "{:<20}{:<12}{}", check.what, check.result, check.detail)?;
+    }
+    for run in report.runs() {
+        print_run(run, out)?;
+    }
+    if report.checks().iter().any(|check| check.result == CheckResult::NotPinned) {
+        writeln!(
+            out,
+            "\nnot pinned: the bundle's own word. Compare with what you know: --room, --host-key, --party"
+        )?;
+    }
+    Ok(())
+}
+
+fn print_run(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nrun {}  {}", run.run, run.result)?;
+    writeln!(out, "  notebook   {}, asked for by {}", run.notebook, run.runner)?;
+    writeln!(out, "  revision   {}", run.revision)?;
+    writeln!(out, "  component  {}", run.component)?;
+    if let Some(receipt) = &run.receipt {
+        writeln!(out, "  receipt    {receipt}")?;
+    }
+    for (name, file) in &run.outputs {
+        writeln!(out, "  output     {name}: {} rows, {} bytes", file.rows, file.bytes)?;
+        writeln!(out, "             {}", file.digest.blake3)?;
+        writeln!(out, "             {}", file.digest.sha256)?;
+    }
+    Ok(())
+}
+
+fn print_output(file: &FileFinding<NamedOutput>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\noutput file {}  {}", file.file, file.digest)?;
+    if file.found.is_empty() {
+        writeln!(out, "  {}  no receipt names this file", CheckResult::Fails)?;
+    }
+    for named in &file.found {
+        writeln!(
+            out,
+            "  {}  {} of run {}, {}",
+            CheckResult::Holds,
+            named.output,
+            named.run,
+            named.evidence
+        )?;
+        writeln!(out, "         receipt {}", named.receipt)?;
+    }
+    Ok(())
+}
+
+fn print_component(file: &FileFinding<ComponentUse>, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\ncomponent file {}  {}", file.file, file.digest)?;
+    if file.found.is_empty() {
+        writeln!(out, "  {}  no notebook of this room is this component", CheckResult::Fails)?;
+    }
+    for component in &file.found {
+        let (result, words) = match component.approved {
+            true => (CheckResult::Holds, "approved by all parties"),
+            false => (CheckResult::Fails, "not approved by all parties"),
+        };
+        let revision = component.revision.map(|digest| digest.to_string());
+        writeln!(
+            out,
+            "  {result}  {} {}, {words}: revision {}",
+            component.notebook,
+            component.version,
+            revision.as_deref().unwrap_or("none, it does not fit the room's tables")
+        )?;
+    }
+    Ok(())
+}
