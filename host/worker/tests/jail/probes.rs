@@ -143,11 +143,7 @@ pub struct Call {
     arguments: [libc::c_long; 3],
 }
 
-const fn forbidden(
-    name: &'static str,
-    number: libc::c_long,
-    arguments: [libc::c_long; 3],
-) -> Call {
+const fn forbidden(name: &'static str, number: libc::c_long, arguments: [libc::c_long; 3]) -> Call {
     Call { name, number, arguments }
 }
 
