@@ -34,9 +34,7 @@ impl ComponentStore {
         if self.read(&digest, u64::try_from(bytes.len()).unwrap_or(u64::MAX)).is_err() {
             let name = Self::file_name(&digest.blake3);
             files::write_atomically(&self.directory, &name, bytes)
-                .and_then(|()| {
-                    self.directory.set_permissions(&name, Permissions::from_mode(0o400))
-                })
+                .and_then(|()| self.directory.set_permissions(&name, Permissions::from_mode(0o400)))
                 .trying(|| format!("store component {digest}"))?;
         }
         Ok(digest)
@@ -98,7 +96,11 @@ impl CodeCache {
 
     /// Machine code that still has the digest it had when it was made; none when there is none,
     /// or when it does not.
-    pub(crate) fn get(&self, component: &Blake3Digest, engine: &Blake3Digest) -> Option<CachedCode> {
+    pub(crate) fn get(
+        &self,
+        component: &Blake3Digest,
+        engine: &Blake3Digest,
+    ) -> Option<CachedCode> {
         let stem = Self::stem(component, engine);
         let digest =
             files::read_limited(&self.directory, &format!("{stem}.digest"), DIGEST_BYTES).ok()?;
@@ -140,9 +142,7 @@ impl CodeCache {
         file.sync_all().trying(storing)?;
         let stem = Self::stem(component, engine);
         // Between the two renames the digest is of other code, which makes it a miss.
-        self.directory
-            .rename(&name, &self.directory, format!("{stem}.code"))
-            .trying(storing)?;
+        self.directory.rename(&name, &self.directory, format!("{stem}.code")).trying(storing)?;
         let digest = announced.digest.to_string();
         files::write_atomically(&self.directory, &format!("{stem}.digest"), digest.as_bytes())
             .trying(storing)

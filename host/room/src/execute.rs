@@ -72,12 +72,14 @@ fn run_worker(
     let limits = started.grants.limits();
     let deadline = started.started + Duration::from_secs(limits.wall_seconds);
     let (job, descriptors) = job(started)?;
-    let mut worker = Worker::spawn(&settings.program, settings.jail, ProcessLimits::of_run(limits))?;
+    let mut worker =
+        Worker::spawn(&settings.program, settings.jail, ProcessLimits::of_run(limits))?;
     worker.send(&job, descriptors, deadline)?;
     let last = worker.wait(deadline, |event| match event {
         Event::Progress { done, total } => observer.progress(*done, *total),
         Event::Log { level, text } => {
-            if log.add(*level, text) && started.shows_log {
+            let kept = log.add(*level, text);
+            if kept && started.shows_log {
                 observer.log(*level, text);
             }
         }

@@ -41,18 +41,14 @@ pub(crate) fn sync_directory(directory: &Dir) -> io::Result<()> {
 
 /// Creates a file that must not exist, readable and writable by its owner only.
 pub(crate) fn create_new(directory: &Dir, name: impl AsRef<Path>) -> io::Result<File> {
-    directory.open_with(
-        name,
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600),
-    )
+    directory
+        .open_with(name, OpenOptions::new().read(true).write(true).create_new(true).mode(0o600))
 }
 
 /// Opens a file for reading without waiting for a writer should it be a named pipe.
 pub(crate) fn open_regular(directory: &Dir, name: impl AsRef<Path>) -> io::Result<File> {
-    let file = directory.open_with(
-        name,
-        OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()),
-    )?;
+    let file = directory
+        .open_with(name, OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()))?;
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
@@ -99,6 +95,13 @@ pub(crate) fn write_atomically(directory: &Dir, name: &str, bytes: &[u8]) -> io:
         return Err(error);
     }
     sync_directory(directory)
+}
+
+/// Writes a file that may be lost or old after a power cut, but is never half written otherwise.
+pub(crate) fn write_casually(directory: &Dir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = temporary_name();
+    create_new(directory, &temporary)?.write_all(bytes)?;
+    directory.rename(&temporary, directory, name)
 }
 
 /// Renames without ever replacing what has the new name.

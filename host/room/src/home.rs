@@ -205,10 +205,7 @@ fn read_key(directory: &Dir) -> Result<PrivateKey> {
 fn lock(directory: &Dir) -> Result<HomeLock> {
     let started = Instant::now();
     let mut file = directory
-        .open_with(
-            LOCK_FILE,
-            OpenOptions::new().read(true).write(true).create(true).mode(0o600),
-        )
+        .open_with(LOCK_FILE, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
         .trying(|| "open the home's lock file".into())?
         .into_std();
     loop {

@@ -29,16 +29,16 @@ pub(crate) fn put_source(
     source: &Source,
 ) -> Result<()> {
     let columns = serde_json::to_string(&source.file_columns)
-            .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
-        let format = serde_json::to_string(&source.format)
-            .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
+        .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
+    let format = serde_json::to_string(&source.format)
+        .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
     transaction
-            .execute(
-                "INSERT OR REPLACE INTO source (table_name, path, format, file_columns)
+        .execute(
+            "INSERT OR REPLACE INTO source (table_name, path, format, file_columns)
                  VALUES (?, ?, ?, ?)",
-                params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns],
-            )
-            .trying(|| format!("remember where table {table} is"))?;
+            params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns],
+        )
+        .trying(|| format!("remember where table {table} is"))?;
     Ok(())
 }
 

@@ -92,7 +92,7 @@ impl Room {
 
     /// Whether there is anything to look at, found without the lock.
     fn needs_recovery(&self) -> Result<bool> {
-        let open = self.state.runs().any(|run| is_open(run));
+        let open = self.state.runs().any(is_open);
         if open || !self.outputs.is_staging_empty()? {
             return Ok(true);
         }

@@ -15,6 +15,7 @@ use rusqlite::Transaction;
 
 use crate::components::ComponentStore;
 use crate::error::{Result, RoomError};
+use crate::files;
 use crate::home::{Home, HomeLock};
 use crate::staging::OutputStore;
 use crate::store::{NewEntry, Store, StoredEntry, tampered};
@@ -23,12 +24,17 @@ use crate::tree::SignedTree;
 /// File of a room's log.
 pub(crate) const DATABASE: &str = "room.sqlite";
 
+/// File of the newest checkpoint, beside the log store. It shows when the store is set back.
+const ANCHOR: &str = "checkpoint";
+const MAX_ANCHOR_BYTES: u64 = 4096;
+
 /// A room of this home.
 ///
 /// What other processes append shows after [`Room::refresh`]; every call that appends refreshes
 /// first. Nothing is shared between two values but the disk.
 pub struct Room {
     pub(crate) home: Home,
+    directory: Dir,
     pub(crate) store: Store,
     pub(crate) outputs: OutputStore,
     pub(crate) state: RoomState,
@@ -65,11 +71,17 @@ impl From<Refusal> for RoomError {
 
 impl Room {
     /// Opens a room, checks its whole log, and cleans up after runs that died.
-    pub(crate) fn open(home: &Home, directory: &Dir, path: &Path) -> Result<Self> {
+    pub(crate) fn open(home: &Home, directory: Dir, path: &Path) -> Result<Self> {
+        // Read before the log: another process may append in between, and the log may only be
+        // longer than its anchor.
+        let anchor = files::read_limited(&directory, ANCHOR, MAX_ANCHOR_BYTES).ok();
         let store = Store::open(&path.join(DATABASE))?;
         let (state, tree) = load(home, &store)?;
-        let outputs = OutputStore::open(directory)?;
-        let mut room = Self { home: home.clone(), store, outputs, state, tree };
+        if let Some(note) = anchor.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            tree.check_contains(&note, &home.host_key(), state.id())?;
+        }
+        let outputs = OutputStore::open(&directory)?;
+        let mut room = Self { home: home.clone(), directory, store, outputs, state, tree };
         room.recover()?;
         Ok(room)
     }
@@ -301,6 +313,8 @@ impl Room {
             checkpoint: tree.checkpoint(),
         };
         self.store.append(&entry, also)?;
+        // The log is committed; a lost anchor is only a lost warning.
+        let _ = files::write_casually(&self.directory, ANCHOR, tree.checkpoint().as_bytes());
         (self.state, self.tree) = (state, tree);
         Ok(())
     }

@@ -87,21 +87,17 @@ impl Home {
         let adopting = || "add the room to this home".into();
         staging.open_dir(staged).and_then(|room| files::sync_directory(&room)).trying(adopting)?;
         match files::rename_new(staging, staged, &rooms, name) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Err(RoomError::new(
-                    glovebox_contract::reason::ReasonCode::AlreadyExists,
-                    "this home has the room already",
-                ))
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(RoomError::new(
+                glovebox_contract::reason::ReasonCode::AlreadyExists,
+                "this home has the room already",
+            )),
             other => other.and_then(|()| files::sync_directory(&rooms)).trying(adopting),
         }
     }
 
     fn open_room(&self, name: &str) -> Result<Room> {
-        let directory = self
-            .directory("rooms")?
-            .open_dir(name)
-            .trying(|| format!("open the room `{name}`"))?;
-        Room::open(self, &directory, &self.path().join("rooms").join(name))
+        let directory =
+            self.directory("rooms")?.open_dir(name).trying(|| format!("open the room `{name}`"))?;
+        Room::open(self, directory, &self.path().join("rooms").join(name))
     }
 }

@@ -1,7 +1,7 @@
 //! One run, from the signed request to the receipt.
 //!
 //! Each step takes what the step before it made and nobody else can make, so no step can be left
-//! out: [`RequestedRun`] → [`PreparedRun`] → [`StartedRun`] → [`FinishedRun`] → [`EndedRun`].
+//! out: `RequestedRun` → `PreparedRun` → `StartedRun` → `FinishedRun` → [`EndedRun`].
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -112,7 +112,7 @@ impl Room {
     ///
     /// A run that starts always ends with a receipt, also when it fails: look at
     /// [`Receipt::outcome`]. What the notebook said and why it failed is kept for those who may
-    /// read it, see [`Room::run_words`].
+    /// read it, see [`Room::run_text`].
     ///
     /// # Errors
     /// With the reason when the run does not start. The refusal is in the log.
@@ -181,14 +181,11 @@ impl Room {
     ) -> Result<PreparedRun, NotStarted> {
         let opened = self.open_all(settings, &requested.run, observer);
         match opened {
-            Ok((inputs, snapshots, code)) => {
-                Ok(PreparedRun { requested, inputs, snapshots, code })
-            }
+            Ok((inputs, snapshots, code)) => Ok(PreparedRun { requested, inputs, snapshots, code }),
             Err(error) => Err(NotStarted { error, staged: requested.staged }),
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "taken apart at once by the only caller")]
     fn open_all(
         &self,
         settings: &WorkerSettings,

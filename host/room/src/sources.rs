@@ -180,9 +180,8 @@ fn list(directory: &Dir) -> io::Result<Vec<OsString>> {
 }
 
 fn open_file(directory: &Dir, name: OsString) -> io::Result<OpenedFile> {
-    let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("`{}`: {error}", name.display()))
-    };
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", name.display()));
     let file = files::open_regular(directory, &name).map_err(named)?.into_std();
     let identity = FileIdentity::of(&file).map_err(named)?;
     Ok(OpenedFile { name, file, identity })
@@ -200,7 +199,10 @@ fn common_format(names: &[OsString]) -> Result<FileFormat, String> {
             ));
         };
         if common.is_some_and(|common| common != format) {
-            return Err(format!("`{}` has another format than the files before it", name.display()));
+            return Err(format!(
+                "`{}` has another format than the files before it",
+                name.display()
+            ));
         }
         common = Some(format);
     }
@@ -244,11 +246,7 @@ impl OpenedSource {
 }
 
 impl OpenedFile {
-    fn digest(
-        &self,
-        table: &TableName,
-        cache: &dyn DigestCache,
-    ) -> Result<(ContentDigest, u64)> {
+    fn digest(&self, table: &TableName, cache: &dyn DigestCache) -> Result<(ContentDigest, u64)> {
         if let Some(digest) = cache.get(&self.identity) {
             return Ok((digest, self.identity.bytes));
         }

@@ -129,7 +129,9 @@ impl Store {
                 .trying(|| "read the log store".into())
         };
         if pragma("application_id")? != APPLICATION_ID {
-            return Err(RoomError::internal("the log store is damaged: it is not a room's database"));
+            return Err(RoomError::internal(
+                "the log store is damaged: it is not a room's database",
+            ));
         }
         let version = pragma("user_version")?;
         if version != SCHEMA_VERSION {

@@ -11,10 +11,10 @@ use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
 use glovebox_job::job::FileFormat;
 
 use crate::error::{Result, RoomError};
+use crate::private;
 use crate::room::Room;
 use crate::sources::{self, Source};
 use crate::worker::{self, WorkerSettings};
-use crate::private;
 
 /// What the files of a table hold, as a jailed child read them.
 #[derive(Debug, Clone, PartialEq, Eq)]

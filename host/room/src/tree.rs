@@ -46,8 +46,8 @@ impl SignedTree {
     ) -> Result<()> {
         let StoredCheckpoint { size, note } =
             stored.ok_or_else(|| tampered("it has no checkpoint"))?;
-        let signed = Checkpoint::verify(&note, room, host)
-            .map_err(|error| tampered(error.to_string()))?;
+        let signed =
+            Checkpoint::verify(&note, room, host).map_err(|error| tampered(error.to_string()))?;
         let entries = self.log.size();
         if signed.size() != entries || size != entries {
             return Err(tampered(format!(
@@ -60,6 +60,22 @@ impl SignedTree {
         }
         self.checkpoint = note;
         Ok(())
+    }
+
+    /// Fails when the host has signed a checkpoint, found outside the log store, that this log does
+    /// not contain: then the store was set back to an older one, or another log put in its place.
+    pub(crate) fn check_contains(&self, note: &str, host: &PublicKey, room: &RoomId) -> Result<()> {
+        // A note that is cut short or not the host's is what a power cut or a vandal leaves.
+        let Ok(signed) = Checkpoint::verify(note, room, host) else { return Ok(()) };
+        match self.log.root_at(signed.size()) {
+            Ok(root) if root == *signed.root() => Ok(()),
+            Ok(_) => Err(tampered("the host signed another log than this")),
+            Err(_) => Err(tampered(format!(
+                "it has {} entries, the host has signed {}",
+                self.log.size(),
+                signed.size()
+            ))),
+        }
     }
 
     /// The bytes of a bundle of these entries, which must be all of the tree.

@@ -123,8 +123,10 @@ pub(crate) fn compile(
             "the worker compiled with another engine than this host's",
         ));
     }
-    let code =
-        MachineCodeFile { digest: compiled.machine_code_digest, bytes: compiled.machine_code_bytes };
+    let code = MachineCodeFile {
+        digest: compiled.machine_code_digest,
+        bytes: compiled.machine_code_bytes,
+    };
     cache.put(staged, &component.blake3, &settings.engine, &code)?;
     Ok(compiled)
 }
@@ -144,10 +146,9 @@ fn compile_into(
         component: InputFile { bytes, descriptor: descriptors.push(file) },
         digest: *component,
         limits: limits.clone(),
-        machine_code: descriptors
-            .push(copy.map_err(|error: io::Error| {
-                RoomError::io("cannot hand over the file for machine code", error)
-            })?),
+        machine_code: descriptors.push(copy.map_err(|error: io::Error| {
+            RoomError::io("cannot hand over the file for machine code", error)
+        })?),
     });
     worker.send(&job, descriptors, deadline)?;
     match worker.wait(deadline, |_| {})? {

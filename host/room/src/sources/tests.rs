@@ -32,13 +32,19 @@ fn files_of_a_table() {
         let opened = open(&table(), &root.path().join(path), None);
         match (opened, expect) {
             (Ok(source), Ok((format, files))) => {
-                assert_eq!((source.format, names(&source)), (format, files.iter().map(|name| (*name).to_owned()).collect()));
+                assert_eq!(
+                    (source.format, names(&source)),
+                    (format, files.iter().map(|name| (*name).to_owned()).collect())
+                );
             }
             (Err(error), Err(text)) => {
                 assert_eq!(error.reason(), ReasonCode::InputUnreadable, "{error}");
                 assert!(error.to_string().contains(text), "`{error}` does not say `{text}`");
                 // What others may see names the table and no file.
-                assert_eq!(error.what(), "table airline.flights: its files on this host cannot be read");
+                assert_eq!(
+                    error.what(),
+                    "table airline.flights: its files on this host cannot be read"
+                );
             }
             (opened, expect) => panic!("{path}: {opened:?}, expected {expect:?}"),
         }
@@ -47,10 +53,26 @@ fn files_of_a_table() {
     check(one, "a.csv", Ok((FileFormat::Csv, &["a.csv"])));
     check(one, "", Ok((FileFormat::Csv, &["a.csv"])));
     check(one, "b.csv", Err("No such file"));
-    check(&[("B.PARQUET", ""), ("a.parquet", "")], "", Ok((FileFormat::Parquet, &["B.PARQUET", "a.parquet"])));
-    check(&[("b.jsonl", ""), ("a.ndjson", "")], "", Ok((FileFormat::Ndjson, &["a.ndjson", "b.jsonl"])));
-    check(&[("a.feather", ""), ("b.arrow", "")], "", Ok((FileFormat::ArrowIpc, &["a.feather", "b.arrow"])));
-    check(&[("a.csv", ""), (".hidden", ""), ("_SUCCESS", "")], "", Ok((FileFormat::Csv, &["a.csv"])));
+    check(
+        &[("B.PARQUET", ""), ("a.parquet", "")],
+        "",
+        Ok((FileFormat::Parquet, &["B.PARQUET", "a.parquet"])),
+    );
+    check(
+        &[("b.jsonl", ""), ("a.ndjson", "")],
+        "",
+        Ok((FileFormat::Ndjson, &["a.ndjson", "b.jsonl"])),
+    );
+    check(
+        &[("a.feather", ""), ("b.arrow", "")],
+        "",
+        Ok((FileFormat::ArrowIpc, &["a.feather", "b.arrow"])),
+    );
+    check(
+        &[("a.csv", ""), (".hidden", ""), ("_SUCCESS", "")],
+        "",
+        Ok((FileFormat::Csv, &["a.csv"])),
+    );
     check(&[(".hidden", "")], "", Err("holds 0 files"));
     check(&[("a.csv", ""), ("b.parquet", "")], "", Err("`b.parquet` has another format"));
     check(&[("a.csv", ""), ("README", "")], "", Err("`README` has no known extension"));
@@ -62,7 +84,10 @@ fn files_of_a_table() {
 fn a_link_out_of_the_directory_is_not_followed() {
     let root = plant(&[("secret/key.csv", "s"), ("data/a.csv", "a")]);
     symlink("a.csv", root.path().join("data/inside.csv")).unwrap();
-    assert_eq!(names(&open(&table(), &root.path().join("data"), None).unwrap()), ["a.csv", "inside.csv"]);
+    assert_eq!(
+        names(&open(&table(), &root.path().join("data"), None).unwrap()),
+        ["a.csv", "inside.csv"]
+    );
     for target in ["../secret/key.csv", root.path().join("secret/key.csv").to_str().unwrap()] {
         symlink(target, root.path().join("data/outside.csv")).unwrap();
         let error = open(&table(), &root.path().join("data"), None).unwrap_err();
@@ -101,7 +126,10 @@ fn what_changes_during_a_run_is_noticed() {
     check(|root| fs::write(root.join("_note"), "").unwrap(), Ok(()));
     check(|root| fs::write(root.join("c.csv"), "").unwrap(), Err("added or removed"));
     check(|root| fs::remove_file(root.join("b.csv")).unwrap(), Err("added or removed"));
-    check(|root| fs::rename(root.join("b.csv"), root.join("c.csv")).unwrap(), Err("added or removed"));
+    check(
+        |root| fs::rename(root.join("b.csv"), root.join("c.csv")).unwrap(),
+        Err("added or removed"),
+    );
     check(|root| fs::write(root.join("a.csv"), "more than before").unwrap(), Err("changed"));
     check(|root| fs::write(root.join("a.csv"), "same").unwrap(), Err("changed"));
     check(
@@ -132,7 +160,8 @@ struct CountingCache {
 
 impl DigestCache for CountingCache {
     fn get(&self, file: &FileIdentity) -> Option<ContentDigest> {
-        let found = self.known.borrow().iter().find(|(known, _)| known == file).map(|known| known.1);
+        let found =
+            self.known.borrow().iter().find(|(known, _)| known == file).map(|known| known.1);
         self.hits.set(self.hits.get() + usize::from(found.is_some()));
         found
     }

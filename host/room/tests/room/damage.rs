@@ -1,0 +1,91 @@
+//! A log that is not what the host signed is never used.
+
+use std::fs;
+
+use rusqlite::Connection;
+
+use crate::world::{Wishes, World};
+
+fn database(world: &World) -> Connection {
+    Connection::open(world.room_directory().join("room.sqlite")).unwrap()
+}
+
+#[test]
+fn a_tampered_log_is_refused() {
+    let check = |sql: &str, expect: &str| {
+        let world = World::ready(&Wishes::default());
+        database(&world).execute_batch(sql).unwrap();
+        let error = world.try_room().err().unwrap_or_else(|| panic!("`{sql}` went unnoticed"));
+        assert!(error.to_string().contains(expect), "`{sql}`: {error}");
+    };
+    // A byte of an envelope.
+    check(
+        "UPDATE entry SET envelope = CAST(replace(CAST(envelope AS TEXT), 'A', 'B') AS BLOB) WHERE position = 2",
+        "log tampered: an entry does not have its digest",
+    );
+    check(
+        "UPDATE entry SET envelope = x'7b7d', digest = zeroblob(32) WHERE position = 2",
+        "log tampered: an entry does not have its digest",
+    );
+    // Entries taken out: in the middle, at the end, at the end with the checkpoint.
+    check("DELETE FROM entry WHERE position = 2", "log tampered: entry 2 is missing");
+    check(
+        "DELETE FROM entry WHERE position = (SELECT max(position) FROM entry)",
+        "log tampered: it has 5 entries, the last checkpoint signs 6",
+    );
+    check(
+        "DELETE FROM entry WHERE position = (SELECT max(position) FROM entry);
+         DELETE FROM checkpoint WHERE size = (SELECT max(size) FROM checkpoint);",
+        "log tampered: it has 5 entries, the host has signed 6",
+    );
+    check("DELETE FROM entry", "log tampered: it is empty");
+    // Two entries of different parties in another order.
+    check(
+        "CREATE TEMP TABLE t AS SELECT * FROM entry WHERE position IN (2, 3);
+         DELETE FROM entry WHERE position IN (2, 3);
+         INSERT INTO entry SELECT 5 - position, digest, envelope FROM t;",
+        "log tampered: its entries are not those that the last checkpoint signs",
+    );
+    // Checkpoints: gone, cut short, filed under another size.
+    check("DELETE FROM checkpoint", "log tampered: it has no checkpoint");
+    check(
+        "UPDATE checkpoint SET note = substr(note, 1, 100)",
+        "log tampered: checkpoint: the text is not a checkpoint",
+    );
+    check(
+        "UPDATE checkpoint SET size = 99 WHERE size = 6",
+        "log tampered: it has 6 entries, the last checkpoint signs 6",
+    );
+    check("PRAGMA user_version = 2", "the log store has version 2, this program reads version 1");
+    check("PRAGMA application_id = 1", "not a room's database");
+}
+
+#[test]
+fn a_damaged_database_is_an_error() {
+    let check = |change: fn(Vec<u8>) -> Vec<u8>| {
+        let world = World::ready(&Wishes::default());
+        let path = world.room_directory().join("room.sqlite");
+        let _ = database(&world).execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, change(bytes)).unwrap();
+        assert!(world.try_room().is_err());
+    };
+    check(|_| Vec::new());
+    check(|_| b"not a database at all, but long enough to be looked at: ".repeat(100));
+    check(|bytes| bytes[..bytes.len() / 2].to_vec());
+    check(|bytes| {
+        bytes.iter().enumerate().map(|(at, byte)| if at > 4096 { !byte } else { *byte }).collect()
+    });
+}
+
+#[test]
+fn a_lost_or_broken_anchor_is_no_reason_to_stop() {
+    let check = |change: fn(&std::path::Path)| {
+        let world = World::ready(&Wishes::default());
+        change(&world.room_directory().join("checkpoint"));
+        assert!(world.try_room().is_ok());
+    };
+    check(|anchor| fs::remove_file(anchor).unwrap());
+    check(|anchor| fs::write(anchor, "").unwrap());
+    check(|anchor| fs::write(anchor, [0xff; 9000]).unwrap());
+}
