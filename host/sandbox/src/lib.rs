@@ -15,4 +15,6 @@
     )
 )]
 
+pub mod arrow_types;
 pub mod services;
+pub mod transfer;
