@@ -1,1 +1,109 @@
-//! Under construction.
+//! Notebooks for Glovebox in Rust.
+//!
+//! A notebook reads the tables of a room and writes the outputs that its manifest declares. It can
+//! do nothing else: no files, no network, no clock.
+//!
+//! ```
+//! use glovebox_guest::{Result, Room, columns, notebook};
+//!
+//! #[notebook]
+//! fn run(room: &Room) -> Result<()> {
+//!     let least: i64 = room.parameter("min_flights")?;
+//!     let (mut flights, mut late) = (0_i64, 0_i64);
+//!     for batch in room.table("airline.flights")?.scan().columns(["dep_delay"]).batches()? {
+//!         for delay in batch?.column("dep_delay")?.float64()?.iter().flatten() {
+//!             flights += 1;
+//!             late += i64::from(delay > 15.0);
+//!         }
+//!     }
+//!     if flights < least {
+//!         glovebox_guest::bail!("fewer than {least} flights");
+//!     }
+//!     let mut output = room.output("punctuality")?;
+//!     output.write(columns! { "flights" => vec![flights], "late" => vec![late] })?;
+//!     output.finish()?;
+//!     Ok(())
+//! }
+//!
+//! // Natively the same function runs in a room made of test data.
+//! use glovebox_guest::mock::MockRoom;
+//!
+//! let run = MockRoom::new()
+//!     .parameter("min_flights", 2)
+//!     .table("airline.flights", columns! { "dep_delay" => vec![Some(30.0), None, Some(-2.0)] })
+//!     .output("punctuality", &[("flights", "int64"), ("late", "int64")])
+//!     .run(run)?;
+//! assert_eq!(run.output("punctuality").column("late").int64()?.values(), [1]);
+//! # Ok::<(), glovebox_guest::Error>(())
+//! ```
+//!
+//! The manifest stands in the package's `Cargo.toml` under `[package.metadata.glovebox]`, and
+//! `glovebox build` makes the component.
+
+extern crate self as glovebox_guest;
+
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod allocator;
+#[cfg(target_arch = "wasm32")]
+#[path = "backend/wasm.rs"]
+mod backend;
+#[cfg(not(target_arch = "wasm32"))]
+#[path = "backend/mock.rs"]
+mod backend;
+// Generated from the WIT package; tests/bindings.rs keeps it so.
+#[cfg(target_arch = "wasm32")]
+#[rustfmt::skip]
+mod bindings;
+mod buffer;
+mod builder;
+mod column;
+#[cfg(target_arch = "wasm32")]
+mod entry;
+mod error;
+mod gather;
+
+mod layout;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod mock;
+mod room;
+mod row;
+mod scalar;
+mod types;
+
+pub use builder::{
+    BinaryBuilder, BooleanBuilder, Decimal128Builder, Float32Builder, Float64Builder, Int32Builder,
+    Int64Builder, Number, NumberBuilder, UInt64Builder, Utf8Builder,
+};
+pub use column::{
+    BinaryColumn, BooleanColumn, Column, FixedSizeBinaryColumn, Float32Column, Float64Column,
+    Int8Column, Int16Column, Int32Column, Int64Column, ListColumn, NumberColumn, StructColumn,
+    UInt8Column, UInt16Column, UInt32Column, UInt64Column, Utf8Column,
+};
+pub use error::{Context, Error, ErrorCode, Result};
+pub use glovebox_guest_macros::{Row, notebook};
+pub use room::{
+    Batch, Batches, Level, Output, OutputSummary, Room, RunInfo, Scan, ScanOptions, Table,
+};
+pub use row::{Cell, Row};
+pub use scalar::{Date, FromScalar, Scalar};
+pub use types::{DataType, Field, TimeUnit};
+
+pub use buffer::Native;
+
+/// The generated bindings, for tests that misuse the interface on purpose.
+#[cfg(all(target_arch = "wasm32", feature = "raw"))]
+#[doc(hidden)]
+pub use bindings::glovebox::guest as raw;
+
+/// What the macros expand to.
+#[cfg(target_arch = "wasm32")]
+#[doc(hidden)]
+pub mod __private {
+    pub use wit_bindgen::rt;
+
+    pub use crate::bindings;
+    pub use crate::bindings::export_notebook;
+    pub use crate::bindings::exports::glovebox::guest::run::Guest;
+    pub use crate::bindings::glovebox::guest::types::Error;
+    pub use crate::entry::run;
+}

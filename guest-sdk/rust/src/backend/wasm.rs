@@ -1,0 +1,238 @@
+//! The host's side of a room, through the generated bindings.
+
+use crate::bindings::glovebox::guest::{
+    context, data, logging, outputs, parameters, sql, tables, types,
+};
+use crate::column::Column;
+use crate::error::{Error, ErrorCode, Result};
+use crate::layout::{Decoder, Encoded};
+use crate::room::{Level, OutputSummary, RunInfo, ScanOptions};
+use crate::scalar::Scalar;
+use crate::types::Field;
+
+pub(crate) struct Room;
+pub(crate) struct Table(tables::Table);
+pub(crate) struct Reader(data::BatchReader);
+pub(crate) struct Batch(data::RecordBatch);
+pub(crate) struct Output {
+    handle: outputs::Output,
+    schema: data::Schema,
+}
+
+impl From<types::Error> for Error {
+    fn from(error: types::Error) -> Self {
+        let code = match error.code {
+            types::ErrorCode::NotGranted => ErrorCode::NotGranted,
+            types::ErrorCode::InvalidArgument => ErrorCode::InvalidArgument,
+            types::ErrorCode::SchemaMismatch => ErrorCode::SchemaMismatch,
+            types::ErrorCode::LimitExceeded => ErrorCode::LimitExceeded,
+            types::ErrorCode::PolicyDenied => ErrorCode::PolicyDenied,
+            types::ErrorCode::Closed => ErrorCode::Closed,
+            types::ErrorCode::Internal => ErrorCode::Internal,
+        };
+        Self::with_code(code, error.message)
+    }
+}
+
+impl From<Error> for types::Error {
+    fn from(error: Error) -> Self {
+        let code = match error.code() {
+            ErrorCode::NotGranted => types::ErrorCode::NotGranted,
+            ErrorCode::InvalidArgument => types::ErrorCode::InvalidArgument,
+            ErrorCode::SchemaMismatch => types::ErrorCode::SchemaMismatch,
+            ErrorCode::LimitExceeded => types::ErrorCode::LimitExceeded,
+            ErrorCode::PolicyDenied => types::ErrorCode::PolicyDenied,
+            ErrorCode::Closed => types::ErrorCode::Closed,
+            ErrorCode::Internal => types::ErrorCode::Internal,
+        };
+        Self { code, message: error.message().into() }
+    }
+}
+
+fn received(scalar: types::ScalarResult) -> Scalar {
+    match scalar {
+        types::ScalarResult::Null => Scalar::Null,
+        types::ScalarResult::Boolean(value) => Scalar::Boolean(value),
+        types::ScalarResult::Int64(value) => Scalar::Int64(value),
+        types::ScalarResult::Uint64(value) => Scalar::UInt64(value),
+        types::ScalarResult::Float64(value) => Scalar::Float64(value),
+        types::ScalarResult::Utf8(value) => Scalar::Utf8(value),
+        types::ScalarResult::Binary(value) => Scalar::Binary(value),
+        types::ScalarResult::Date32(value) => Scalar::Date32(value),
+        types::ScalarResult::TimestampMicros(value) => Scalar::TimestampMicros(value),
+        types::ScalarResult::Decimal128((low, high, precision, scale)) => {
+            Scalar::Decimal128(i128::from(high) << 64 | i128::from(low), precision, scale)
+        }
+    }
+}
+
+fn sent(scalar: &Scalar) -> types::ScalarParam<'_> {
+    match scalar {
+        Scalar::Null => types::ScalarParam::Null,
+        Scalar::Boolean(value) => types::ScalarParam::Boolean(*value),
+        Scalar::Int64(value) => types::ScalarParam::Int64(*value),
+        Scalar::UInt64(value) => types::ScalarParam::Uint64(*value),
+        Scalar::Float64(value) => types::ScalarParam::Float64(*value),
+        Scalar::Utf8(value) => types::ScalarParam::Utf8(value),
+        Scalar::Binary(value) => types::ScalarParam::Binary(value),
+        Scalar::Date32(value) => types::ScalarParam::Date32(*value),
+        Scalar::TimestampMicros(value) => types::ScalarParam::TimestampMicros(*value),
+        Scalar::Decimal128(value, precision, scale) => types::ScalarParam::Decimal128((
+            *value as u64,
+            (*value >> 64) as i64,
+            *precision,
+            *scale,
+        )),
+    }
+}
+
+fn fields(schema: &data::Schema) -> Result<Vec<Field>> {
+    let fields = schema.fields().into_iter().map(|field| {
+        Ok(Field {
+            data_type: field.data_type.parse()?,
+            name: field.name,
+            nullable: field.nullable,
+        })
+    });
+    fields.collect()
+}
+
+impl Room {
+    pub(crate) fn parameter(&self, name: &str) -> Result<Scalar> {
+        Ok(received(parameters::get(name)?))
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<(String, Scalar)> {
+        parameters::all().into_iter().map(|(name, value)| (name, received(value))).collect()
+    }
+
+    pub(crate) fn table_names(&self) -> Vec<String> {
+        tables::list_tables()
+    }
+
+    pub(crate) fn table(&self, name: &str) -> Result<Table> {
+        Ok(Table(tables::open_table(name)?))
+    }
+
+    pub(crate) fn query(&self, statement: &str, parameters: &[Scalar]) -> Result<Reader> {
+        let parameters: Vec<_> = parameters.iter().map(sent).collect();
+        Ok(Reader(sql::query(statement, &parameters)?))
+    }
+
+    pub(crate) fn output_names(&self) -> Vec<String> {
+        outputs::list_outputs()
+    }
+
+    pub(crate) fn output(&self, name: &str) -> Result<Output> {
+        let handle = outputs::open_output(name)?;
+        let schema = handle.schema();
+        Ok(Output { handle, schema })
+    }
+
+    pub(crate) fn run_info(&self) -> RunInfo {
+        let info = context::current_run();
+        RunInfo {
+            run_id: info.run_id,
+            room: info.room,
+            component: info.component,
+            revision_digest: info.revision_digest,
+            started_at: info.started_at,
+        }
+    }
+
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        let level = match level {
+            Level::Debug => logging::Level::Debug,
+            Level::Info => logging::Level::Info,
+            Level::Warn => logging::Level::Warn,
+            Level::Error => logging::Level::Error,
+        };
+        logging::log(level, message);
+    }
+
+    pub(crate) fn progress(&self, done: u64, total: Option<u64>) {
+        logging::progress(done, total);
+    }
+}
+
+impl Table {
+    pub(crate) fn fields(&self) -> Result<Vec<Field>> {
+        fields(&self.0.schema())
+    }
+
+    pub(crate) fn scan(&self, options: &ScanOptions) -> Result<Reader> {
+        let columns = options.columns.as_ref();
+        let columns: Option<Vec<&str>> =
+            columns.map(|columns| columns.iter().map(String::as_str).collect());
+        let options = tables::ScanOptions {
+            columns: columns.as_deref(),
+            filter: options.filter.as_deref(),
+            limit: options.limit,
+            batch_rows: options.batch_rows,
+        };
+        Ok(Reader(self.0.scan(options)?))
+    }
+}
+
+impl Reader {
+    pub(crate) fn fields(&self) -> Result<Vec<Field>> {
+        fields(&self.0.schema())
+    }
+
+    pub(crate) fn next(&mut self) -> Result<Option<Batch>> {
+        Ok(self.0.next()?.map(Batch))
+    }
+}
+
+fn indices(indices: &[usize]) -> Vec<u32> {
+    indices.iter().map(|index| *index as u32).collect()
+}
+
+impl Batch {
+    pub(crate) fn num_rows(&self) -> usize {
+        self.0.num_rows() as usize
+    }
+
+    pub(crate) fn columns(&self, wanted: &[usize], fields: &[Field]) -> Result<Vec<Column>> {
+        let columns = self.0.columns(&indices(wanted))?;
+        let mut decoder = Decoder {
+            nodes: columns.nodes.into_iter().map(|node| (node.length, node.null_count)),
+            buffers: columns.buffers.into_iter(),
+        };
+        fields.iter().map(|field| decoder.column(&field.data_type)).collect()
+    }
+
+    pub(crate) fn slice(&self, offset: usize, length: usize) -> Result<Self> {
+        Ok(Self(self.0.slice(offset as u64, length as u64)?))
+    }
+
+    pub(crate) fn project(&self, wanted: &[usize], _fields: &[Field]) -> Result<Self> {
+        Ok(Self(self.0.project(&indices(wanted))?))
+    }
+}
+
+impl Output {
+    pub(crate) fn fields(&self) -> Result<Vec<Field>> {
+        fields(&self.schema)
+    }
+
+    pub(crate) fn write_columns(&mut self, rows: usize, columns: &[Column]) -> Result<()> {
+        let Encoded { nodes, buffers } = Encoded::of(columns);
+        let nodes: Vec<_> = nodes
+            .into_iter()
+            .map(|(length, null_count)| data::FieldNode { length, null_count })
+            .collect();
+        let columns = data::ColumnsParam { nodes: &nodes, buffers: &buffers };
+        let batch = data::RecordBatch::from_columns(&self.schema, rows as u64, columns)?;
+        Ok(self.handle.write(&batch)?)
+    }
+
+    pub(crate) fn write_batch(&mut self, batch: &Batch) -> Result<()> {
+        Ok(self.handle.write(&batch.0)?)
+    }
+
+    pub(crate) fn finish(self) -> Result<OutputSummary> {
+        let summary = outputs::Output::finish(self.handle)?;
+        Ok(OutputSummary { rows: summary.rows, bytes: summary.bytes })
+    }
+}

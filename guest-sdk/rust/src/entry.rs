@@ -1,0 +1,15 @@
+//! Where the host's call enters a notebook.
+
+use crate::backend;
+use crate::bindings::glovebox::guest::types;
+use crate::error::Result;
+use crate::room::{Level, Room};
+
+/// Runs a notebook on behalf of the host.
+pub fn run(notebook: fn(&Room) -> Result<()>) -> Result<(), types::Error> {
+    // A panic ends in a trap, which has no text. So the text goes to the log before.
+    std::panic::set_hook(Box::new(|panic| {
+        backend::Room.log(Level::Error, &panic.to_string().replacen(":\n", ": ", 1));
+    }));
+    notebook(&Room { inner: backend::Room }).map_err(Into::into)
+}
