@@ -13,6 +13,9 @@ use serde::{Deserialize, Serialize};
 /// Deepest nesting of lists and structs.
 pub const MAX_TYPE_DEPTH: usize = 8;
 
+/// Most columns of a table.
+pub const MAX_COLUMNS: usize = 4096;
+
 /// Unit of a time, timestamp or duration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimeUnit {

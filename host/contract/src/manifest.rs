@@ -1,13 +1,14 @@
 //! What a component says about itself, inside itself and so under its hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::column::{Column, ColumnType};
+use crate::column::{Column, ColumnType, MAX_COLUMNS};
 use crate::digest::ContentDigest;
 use crate::name::{AssetName, Identifier, TableName};
 use crate::parameter::ParameterDeclaration;
+use crate::text::{check_line, check_text};
 
 /// Name of the custom section that holds the manifest as canonical JSON.
 pub const MANIFEST_SECTION: &str = "glovebox:manifest";
@@ -94,43 +95,102 @@ pub struct ManifestError {
     why: String,
 }
 
+/// Most inputs, outputs, parameters or libraries of a component, each.
+pub const MAX_DECLARATIONS: usize = 256;
+
 impl Manifest {
     /// Checks what the types cannot say: a notebook has an output, every table has columns with
-    /// distinct names, parameter defaults keep their bounds, the version is three numbers.
+    /// distinct names, parameter defaults keep their bounds, the version is three numbers, texts
+    /// are short and printable, and there are not too many of anything.
+    ///
+    /// # Errors
+    /// Which part does not make sense, and why.
     pub fn validate(&self) -> Result<(), ManifestError> {
-        let error = |what: String, why: &str| {
-            Err(ManifestError { component: self.name.clone(), what, why: why.into() })
-        };
-        if !is_version(&self.version) {
-            return error(
-                format!("version `{}`", self.version.escape_debug()),
-                "expected three numbers such as 1.0.0",
-            );
-        }
-        if self.kind == ComponentKind::Notebook && self.outputs.is_empty() {
-            return error("outputs".into(), "a notebook declares at least one output");
-        }
+        self.check_texts()?;
+        self.check_counts()?;
         for (name, input) in &self.inputs {
-            if input.columns.is_empty() {
-                return error(format!("input `{name}`"), "it declares no column");
-            }
+            let what = format!("input `{name}`");
+            self.check_text(&what, &input.description)?;
+            self.check_columns(&what, input.columns.keys())?;
         }
         for (name, output) in &self.outputs {
-            if output.columns.is_empty() {
-                return error(format!("output `{name}`"), "it declares no column");
-            }
-            let mut names: Vec<_> = output.columns.iter().map(|column| &column.name).collect();
-            names.sort();
-            if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
-                return error(format!("output `{name}`"), "two columns have the same name");
-            }
+            let what = format!("output `{name}`");
+            self.check_text(&what, &output.description)?;
+            self.check_columns(&what, output.columns.iter().map(|column| &column.name))?;
         }
         for (name, parameter) in &self.parameters {
-            if let Err(why) = parameter.validate() {
-                return error(format!("parameter `{name}`"), &why.to_string());
+            let what = format!("parameter `{name}`");
+            let texts = [&parameter.default, &parameter.minimum, &parameter.maximum];
+            let texts = texts.into_iter().flatten().chain(&parameter.choices);
+            for text in texts.chain([&parameter.description]) {
+                self.check_text(&what, text)?;
             }
+            parameter.validate().or_else(|why| self.error(what, why.to_string()))?;
         }
         Ok(())
+    }
+
+    fn check_texts(&self) -> Result<(), ManifestError> {
+        if !is_version(&self.version) {
+            let what = format!("version `{}`", self.version.escape_debug());
+            return self.error(what, "expected three numbers such as 1.0.0");
+        }
+        self.check_text("description", &self.description)?;
+        check_line("language", &self.language).or_else(|why| self.error("language", why.to_string()))?;
+        if self.toolchain.is_empty() {
+            return Ok(());
+        }
+        check_line("toolchain", &self.toolchain)
+            .or_else(|why| self.error("toolchain", why.to_string()))
+    }
+
+    fn check_counts(&self) -> Result<(), ManifestError> {
+        if self.kind == ComponentKind::Notebook && self.outputs.is_empty() {
+            return self.error("outputs", "a notebook declares at least one output");
+        }
+        let counts = [
+            ("inputs", self.inputs.len()),
+            ("outputs", self.outputs.len()),
+            ("parameters", self.parameters.len()),
+            ("libraries", self.libraries.len()),
+        ];
+        match counts.into_iter().find(|(_, count)| *count > MAX_DECLARATIONS) {
+            Some((what, _)) => self.error(what, format!("at most {MAX_DECLARATIONS} are allowed")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_columns<'a>(
+        &self,
+        what: &str,
+        columns: impl Iterator<Item = &'a String>,
+    ) -> Result<(), ManifestError> {
+        let mut names = BTreeSet::new();
+        for name in columns {
+            check_line("column name", name).or_else(|why| self.error(what, why.to_string()))?;
+            if !names.insert(name) {
+                return self.error(what, "two columns have the same name");
+            }
+        }
+        match names.len() {
+            0 => self.error(what, "it declares no column"),
+            count if count > MAX_COLUMNS => {
+                self.error(what, format!("it declares more than {MAX_COLUMNS} columns"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_text(&self, what: &str, text: &str) -> Result<(), ManifestError> {
+        check_text("text", text).or_else(|why| self.error(what, why.to_string()))
+    }
+
+    fn error<T>(
+        &self,
+        what: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Result<T, ManifestError> {
+        Err(ManifestError { component: self.name.clone(), what: what.into(), why: why.into() })
     }
 }
 

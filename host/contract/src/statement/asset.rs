@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::StatementError;
-use crate::column::Column;
+use crate::column::{Column, MAX_COLUMNS};
 use crate::digest::ContentDigest;
 use crate::manifest::{ComponentKind, Manifest};
 use crate::name::{Alias, AssetName, RunId, TableName};
 use crate::text::{check_line, check_text};
-
-/// Most columns of a table.
-pub const MAX_COLUMNS: usize = 4096;
 
 /// Most interfaces that a component imports.
 const MAX_INTERFACES: usize = 64;

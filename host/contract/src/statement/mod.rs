@@ -14,7 +14,7 @@ mod wire;
 
 use std::fmt;
 
-pub use asset::{AssetStatement, Delete, MAX_COLUMNS, NotebookAsset, TableAsset};
+pub use asset::{AssetStatement, Delete, NotebookAsset, TableAsset};
 pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};
 pub use run::{FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
