@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use cap_std::fs::{Dir, DirBuilder, DirBuilderExt as _, File, OpenOptions, OpenOptionsExt as _};
 use glovebox_contract::digest::{Blake3Digest, ContentDigest, ContentHasher};
@@ -10,6 +11,9 @@ use nix::fcntl::{OFlag, RenameFlags, renameat2};
 
 /// Mode of every directory of a home.
 const DIRECTORY_MODE: u32 = 0o700;
+
+/// Age from which an unfinished file is nobody's any more.
+const LEFTOVER_AGE: Duration = Duration::from_hours(24);
 
 /// Bytes hashed or copied at a time.
 const CHUNK: usize = 1 << 20;
@@ -75,9 +79,28 @@ pub(crate) fn temporary_name() -> String {
     format!(".new-{}-{count}", std::process::id())
 }
 
-/// Whether a directory entry is what [`write_atomically`] leaves when it is cut short.
+/// Whether a directory entry is what a write leaves when it is cut short.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(".new-")
+}
+
+/// Removes what writes left that were cut short. What is young may still be written by another
+/// process; what cannot be removed does no harm.
+pub(crate) fn sweep(directory: &Dir) -> io::Result<()> {
+    for entry in directory.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.map(|at| at.into_std().elapsed().unwrap_or_default());
+        let is_old = age.is_ok_and(|age| age > LEFTOVER_AGE);
+        if is_old && name.to_str().is_some_and(is_temporary) {
+            let _ = match entry.file_type()?.is_dir() {
+                true => directory.remove_dir_all(&name),
+                false => directory.remove_file(&name),
+            };
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file so that its name shows all of `bytes` or nothing, power cut included.

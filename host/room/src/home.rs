@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _, PermissionsExt as _};
 use glovebox_contract::key::{PrivateKey, PublicKey};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -84,6 +84,10 @@ impl Home {
             .trying(|| format!("open the home `{}`", path.display()))?;
         check_version(&directory, &path)?;
         let host_key = read_key(&directory)?;
+        for name in [".", "cache", "components", "staging"] {
+            let swept = directory.open_dir(name).and_then(|inside| files::sweep(&inside));
+            swept.trying(|| format!("look into the home `{}`", path.display()))?;
+        }
         Ok(Self { shared: Arc::new(Shared { path, directory, host_key, clock }) })
     }
 
@@ -193,8 +197,15 @@ fn create_key(directory: &Dir) -> Result<()> {
 }
 
 fn read_key(directory: &Dir) -> Result<PrivateKey> {
-    let text = files::read_limited(directory, KEY_FILE, 1024)
-        .trying(|| "read the host's key `host.key`".into())?;
+    let reading = || "read the host's key `host.key`".into();
+    let mode = directory.metadata(KEY_FILE).trying(reading)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(RoomError::internal(
+            "the host's key `host.key` can be read by others on this machine: make it private \
+             with `chmod 600`, and distrust it if they are not yours",
+        ));
+    }
+    let text = files::read_limited(directory, KEY_FILE, 1024).trying(reading)?;
     let text = String::from_utf8_lossy(&text);
     PrivateKey::from_file(&text).map_err(|error| {
         RoomError::internal("the host's key `host.key` is damaged: restore it from a backup")

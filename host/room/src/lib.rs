@@ -59,7 +59,7 @@ pub mod outputs;
 mod private;
 mod publish;
 pub mod room;
-mod rooms;
+pub mod rooms;
 pub mod run;
 mod sources;
 mod staging;

@@ -42,6 +42,34 @@ pub(crate) fn put_source(
     Ok(())
 }
 
+/// Stores what a run said and why it failed, in the transaction that appends its end.
+pub(crate) fn put_run_words(
+    transaction: &Transaction<'_>,
+    run: &RunId,
+    words: &RunWords,
+) -> Result<()> {
+    let storing = || format!("store the log lines of run {run}");
+    let run_id = run.to_string();
+    transaction
+        .execute(
+            "INSERT OR REPLACE INTO run_detail (run, author_detail, operator_detail)
+             VALUES (?, ?, ?)",
+            params![run_id, words.detail, words.operator_detail],
+        )
+        .trying(storing)?;
+    for (line, LogLine { level, message }) in (0_u64..).zip(&words.log) {
+        let level = serde_json::to_string(level)
+            .map_err(|error| RoomError::internal(storing()).because(error))?;
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO run_log (run, line, level, message) VALUES (?, ?, ?, ?)",
+            )
+            .and_then(|mut insert| insert.execute(params![run_id, line, level, message]))
+            .trying(storing)?;
+    }
+    Ok(())
+}
+
 impl Store {
     pub(crate) fn source(&self, table: &TableName) -> Result<Option<Source>> {
         let row = self
@@ -68,31 +96,6 @@ impl Store {
             format: serde_json::from_str(&format).map_err(damaged)?,
             file_columns: serde_json::from_str(&columns).map_err(damaged)?,
         }))
-    }
-
-    /// Stores what a run said and why it failed, in place of anything stored for it before.
-    pub(crate) fn put_run_words(&mut self, run: &RunId, words: &RunWords) -> Result<()> {
-        let storing = || format!("store the log lines of run {run}");
-        let run_id = run.to_string();
-        let transaction = self.connection.transaction().trying(storing)?;
-        transaction
-            .execute(
-                "INSERT OR REPLACE INTO run_detail (run, author_detail, operator_detail)
-                 VALUES (?, ?, ?)",
-                params![run_id, words.detail, words.operator_detail],
-            )
-            .trying(storing)?;
-        for (line, LogLine { level, message }) in (0_u64..).zip(&words.log) {
-            let level = serde_json::to_string(level)
-                .map_err(|error| RoomError::internal(storing()).because(error))?;
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO run_log (run, line, level, message) VALUES (?, ?, ?, ?)",
-                )
-                .and_then(|mut insert| insert.execute(params![run_id, line, level, message]))
-                .trying(storing)?;
-        }
-        transaction.commit().trying(storing)
     }
 
     pub(crate) fn run_words(&self, run: &RunId) -> Result<RunWords> {
@@ -136,6 +139,12 @@ pub(crate) struct RunWords {
     pub(crate) operator_detail: Option<String>,
     /// The lines that the component logged, oldest first.
     pub(crate) log: Vec<LogLine>,
+}
+
+impl RunWords {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A digest that cannot be read back or stored is computed again, so errors are misses.

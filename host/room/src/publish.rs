@@ -14,6 +14,7 @@ use glovebox_contract::statement::{Body, Delete};
 
 use crate::crash::CrashPoint;
 use crate::error::{Result, RoomError};
+use crate::private::RunWords;
 use crate::room::Room;
 use crate::run::{EndedRun, FinishedRun, computation};
 use crate::staging::Found;
@@ -27,8 +28,6 @@ impl Room {
         finished: FinishedRun,
     ) -> Result<EndedRun> {
         let FinishedRun { run, staged, outcome, words, usage } = finished;
-        // The receipt matters more than the words, should there be no room for both.
-        let _ = self.store.put_run_words(&run, &words);
         self.locked(|room, _| {
             let outcome = match outcome {
                 // Someone may have paused or rejected meanwhile; the room would refuse the receipt.
@@ -38,23 +37,29 @@ impl Room {
                 },
                 Err(reason) => Outcome::Failed { reason },
             };
-            let succeeded = matches!(outcome, Outcome::Succeeded { .. });
-            let ended = room.log_receipt(&run, outcome, usage)?;
-            settings.pass(CrashPoint::ReceiptLogged);
-            if succeeded {
-                room.outputs.rename(&staged)?;
-                settings.pass(CrashPoint::OutputsRenamed);
-                room.outputs.sync()?;
-            } else {
+            if let Outcome::Failed { .. } = outcome {
+                // First, to make room: a full disk may be why the run failed.
                 room.outputs.discard(staged)?;
+                return room.log_receipt(&run, outcome, usage, &words);
             }
+            let ended = room.log_receipt(&run, outcome, usage, &words)?;
+            settings.pass(CrashPoint::ReceiptLogged);
+            room.outputs.rename(&staged)?;
+            settings.pass(CrashPoint::OutputsRenamed);
+            room.outputs.sync()?;
             settings.pass(CrashPoint::Published);
             Ok(ended)
         })
     }
 
     /// Logs under the lock how a started run ended.
-    fn log_receipt(&mut self, run: &RunId, outcome: Outcome, usage: Usage) -> Result<EndedRun> {
+    fn log_receipt(
+        &mut self,
+        run: &RunId,
+        outcome: Outcome,
+        usage: Usage,
+        words: &RunWords,
+    ) -> Result<EndedRun> {
         let record = self.state.run(run)?;
         let (Some(start), Some(digest), Some(grants)) =
             (record.start(), record.start_digest(), record.grants())
@@ -73,7 +78,8 @@ impl Room {
             start: *digest,
             usage,
         };
-        let receipt_digest = self.append_own(Body::RunReceipt(Box::new(receipt.clone())))?;
+        let body = Body::RunReceipt(Box::new(receipt.clone()));
+        let receipt_digest = self.append_end(run, body, words)?;
         Ok(EndedRun { run: *run, receipt, receipt_digest })
     }
 
@@ -127,12 +133,18 @@ impl Room {
             .filter(|run| is_open(run) && !alive.contains(run.id()))
             .map(|run| (*run.id(), *run.status() == RunStatus::Started))
             .collect();
+        let words = RunWords::default();
         for (run, started) in dead {
             let reason = ReasonCode::HostRestarted;
             if started {
-                self.log_receipt(&run, Outcome::Failed { reason }, Usage::rounded(0, 0, 0))?;
+                self.log_receipt(
+                    &run,
+                    Outcome::Failed { reason },
+                    Usage::rounded(0, 0, 0),
+                    &words,
+                )?;
             } else {
-                self.refuse_run(&run, reason)?;
+                self.refuse_run(&run, reason, &words)?;
             }
         }
         Ok(())

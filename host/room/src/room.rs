@@ -5,7 +5,7 @@ use std::path::Path;
 use cap_std::fs::Dir;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::envelope::{Envelope, MAX_ENVELOPE_BYTES};
-use glovebox_contract::name::{Alias, AssetName, RoomId};
+use glovebox_contract::name::{Alias, AssetName, RoomId, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{Applied, Refusal, RoomState};
 use glovebox_contract::statement::{
@@ -14,9 +14,10 @@ use glovebox_contract::statement::{
 use rusqlite::Transaction;
 
 use crate::components::ComponentStore;
-use crate::error::{Result, RoomError};
+use crate::error::{Context as _, Result, RoomError};
 use crate::files;
 use crate::home::{Home, HomeLock};
+use crate::private::{RunWords, put_run_words};
 use crate::staging::OutputStore;
 use crate::store::{NewEntry, Store, StoredEntry, tampered};
 use crate::tree::SignedTree;
@@ -80,10 +81,14 @@ impl Room {
         if let Some(note) = anchor.and_then(|bytes| String::from_utf8(bytes).ok()) {
             tree.check_contains(&note, &home.host_key(), state.id())?;
         }
+        files::sweep(&directory).trying(|| "look into the room's directory".into())?;
         let outputs = OutputStore::open(&directory)?;
         let mut room = Self { home: home.clone(), directory, store, outputs, state, tree };
-        room.recover()?;
-        Ok(room)
+        match room.recover() {
+            // A full disk keeps nobody from reading; recovery is tried again at the next open.
+            Err(error) if error.reason() != ReasonCode::StorageFull => Err(error),
+            _ => Ok(room),
+        }
     }
 
     /// The room's id.
@@ -279,19 +284,48 @@ impl Room {
 
     /// Appends a statement of the host under the lock. Returns the digest of its envelope.
     pub(crate) fn append_own(&mut self, body: Body) -> Result<Blake3Digest> {
-        self.append_own_at(body, self.now())
+        self.append_own_with(body, self.now(), |_| Ok(()))
     }
 
-    /// [`Room::append_own`] with the time that the statement shall claim.
-    pub(crate) fn append_own_at(&mut self, body: Body, issued_at: u64) -> Result<Blake3Digest> {
+    /// [`Room::append_own`] with the time that the statement shall claim and what to write to the
+    /// same transaction.
+    pub(crate) fn append_own_with(
+        &mut self,
+        body: Body,
+        issued_at: u64,
+        also: impl FnOnce(&Transaction<'_>) -> Result<()>,
+    ) -> Result<Blake3Digest> {
         let host: Alias = HOST_ALIAS.parse().map_err(Refusal::from)?;
         let statement = self.state.next_statement(&host, body, issued_at)?;
         let envelope =
             Envelope::sign(&statement, self.home.private_key()).map_err(Refusal::from)?;
         let mut state = self.state.clone();
         let applied = state.apply(&envelope)?;
-        self.append(state, &envelope, &applied, |_| Ok(()))?;
+        self.append(state, &envelope, &applied, also)?;
         Ok(applied.digest)
+    }
+
+    /// Appends the host's statement that ends a run, and stores what the run said. The statement
+    /// matters more than the words, should there be no room for both.
+    pub(crate) fn append_end(
+        &mut self,
+        run: &RunId,
+        body: Body,
+        words: &RunWords,
+    ) -> Result<Blake3Digest> {
+        let issued_at = self.now();
+        if words.is_empty() {
+            return self.append_own_with(body, issued_at, |_| Ok(()));
+        }
+        let with_words = self.append_own_with(body.clone(), issued_at, |transaction| {
+            put_run_words(transaction, run, words)
+        });
+        match with_words {
+            Err(error) if error.reason() == ReasonCode::StorageFull => {
+                self.append_own_with(body, issued_at, |_| Ok(()))
+            }
+            other => other,
+        }
     }
 
     /// Makes `state`, which has taken `envelope`, the state of this room.

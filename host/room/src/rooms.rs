@@ -8,48 +8,76 @@ use crate::files;
 use crate::home::Home;
 use crate::room::{Room, RoomSummary, create_log, read_summary};
 
+/// Fewest digits of an id that find a room.
+const MIN_ID_DIGITS: usize = 4;
+
+/// A directory of this home that should hold a room and does not.
+#[derive(Debug)]
+pub struct DamagedRoom {
+    /// The directory's name, which is the id of the room in hex.
+    pub directory: String,
+    /// Why it cannot be read.
+    pub error: RoomError,
+}
+
 impl Home {
     /// The rooms of this home, in the order of their names. Their logs are not checked.
     pub fn rooms(&self) -> Result<Vec<RoomSummary>> {
+        Ok(self.list_rooms()?.0)
+    }
+
+    /// The rooms of this home that cannot be read.
+    pub fn damaged_rooms(&self) -> Result<Vec<DamagedRoom>> {
+        Ok(self.list_rooms()?.1)
+    }
+
+    fn list_rooms(&self) -> Result<(Vec<RoomSummary>, Vec<DamagedRoom>)> {
         let reading = || "list the rooms".into();
-        let mut rooms = Vec::new();
+        let (mut rooms, mut damaged) = (Vec::new(), Vec::new());
         for entry in self.directory("rooms")?.entries().trying(reading)? {
-            let name = entry.trying(reading)?.file_name();
-            let summary = read_summary(&self.path().join("rooms").join(&name))?;
-            if name.to_str() != Some(summary.id.0.to_hex().as_str()) {
-                return Err(RoomError::internal(format!(
-                    "the directory `{}` holds the log of another room",
-                    name.display()
-                )));
+            let directory = entry.trying(reading)?.file_name().to_string_lossy().into_owned();
+            match read_summary(&self.path().join("rooms").join(&directory)) {
+                Ok(summary) if summary.id.0.to_hex() == directory => rooms.push(summary),
+                Ok(_) => damaged.push(DamagedRoom {
+                    directory,
+                    error: RoomError::internal("the directory holds the log of another room"),
+                }),
+                Err(error) => damaged.push(DamagedRoom { directory, error }),
             }
-            rooms.push(summary);
         }
         rooms.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        Ok(rooms)
+        damaged.sort_by(|a, b| a.directory.cmp(&b.directory));
+        Ok((rooms, damaged))
     }
 
     /// Opens the room with this name, this id, or an id that begins so (with or without
-    /// `blake3:`). Checks the whole log and cleans up after runs that died.
+    /// `blake3:`, at least four digits). Checks the whole log and cleans up after runs that died.
     ///
     /// # Errors
     /// `not-found` when there is none, or more than one.
     pub fn room(&self, wanted: &str) -> Result<Room> {
+        let (rooms, damaged) = self.list_rooms()?;
         let digits = wanted.strip_prefix("blake3:").unwrap_or(wanted);
-        let rooms = self.rooms()?;
-        let by_name: Vec<_> = rooms.iter().filter(|room| room.name.as_str() == wanted).collect();
-        let by_id = || rooms.iter().filter(|room| room.id.0.to_hex().starts_with(digits)).collect();
-        let found: Vec<_> = if by_name.is_empty() && digits.len() >= 4 { by_id() } else { by_name };
+        let directories = || {
+            let readable = rooms.iter().map(|room| room.id.0.to_hex());
+            readable.chain(damaged.iter().map(|room| room.directory.clone()))
+        };
+        let mut found: Vec<String> = rooms
+            .iter()
+            .filter(|room| room.name.as_str() == wanted)
+            .map(|room| room.id.0.to_hex())
+            .collect();
+        if found.is_empty() && digits.len() >= MIN_ID_DIGITS {
+            found = directories().filter(|directory| directory.starts_with(digits)).collect();
+        }
         match found.as_slice() {
-            [one] => self.open_room(&one.id.0.to_hex()),
-            [] => Err(RoomError::not_found(format!(
-                "this home has no room `{}`",
-                wanted.escape_debug()
-            ))),
+            [one] => self.open_room(one),
+            [] => Err(no_such_room(wanted, damaged)),
             several => Err(RoomError::not_found(format!(
                 "`{}` may be any of {} rooms: {}",
                 wanted.escape_debug(),
                 several.len(),
-                several.iter().map(|room| room.id.to_string()).collect::<Vec<_>>().join(", ")
+                several.join(", ")
             ))),
         }
     }
@@ -60,7 +88,6 @@ impl Home {
     /// With the reason when the statement is refused; `already-exists` when this home has the room;
     /// `not-permitted` when the room names another host's key.
     pub fn create_room(&self, envelope: &Envelope) -> Result<Room> {
-        let _lock = self.lock()?;
         let staging = self.directory("staging")?;
         let staged = files::temporary_name();
         let creating = || "make the room's directory".into();
@@ -99,5 +126,16 @@ impl Home {
         let directory =
             self.directory("rooms")?.open_dir(name).trying(|| format!("open the room `{name}`"))?;
         Room::open(self, directory, &self.path().join("rooms").join(name))
+    }
+}
+
+fn no_such_room(wanted: &str, damaged: Vec<DamagedRoom>) -> RoomError {
+    let wanted = wanted.escape_debug();
+    match damaged.into_iter().next() {
+        None => RoomError::not_found(format!("this home has no room `{wanted}`")),
+        Some(DamagedRoom { directory, error }) => RoomError::not_found(format!(
+            "this home has no room `{wanted}` that can be read; {directory} cannot"
+        ))
+        .because(error),
     }
 }

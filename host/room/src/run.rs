@@ -260,11 +260,11 @@ impl Room {
                 grants_digest: grants.digest().map_err(Refusal::from)?,
                 host_binary: settings.host_binary,
                 inputs: snapshots,
-                jail: settings.jail_in_statement(),
+                jail: settings.jail,
                 request,
                 run,
             };
-            room.append_own_at(Body::RunStart(start), now)?;
+            room.append_own_with(Body::RunStart(start), now, |_| Ok(()))?;
             Ok((grants, computation, shows_log))
         });
         match logged {
@@ -292,15 +292,18 @@ impl Room {
     fn refuse(&mut self, run: &RunId, not_started: NotStarted) -> Result<RoomError> {
         let NotStarted { error, staged } = not_started;
         let words = RunWords { operator_detail: Some(error.to_string()), ..RunWords::default() };
-        // The refusal matters more than its cause, should there be no room for both.
-        let _ = self.store.put_run_words(run, &words);
-        self.locked(|room, _| room.refuse_run(run, error.reason()))?;
+        self.locked(|room, _| room.refuse_run(run, error.reason(), &words))?;
         self.outputs.discard(staged)?;
         Ok(RoomError::new(error.reason(), error.what()))
     }
 
     /// Logs under the lock that a requested run does not start.
-    pub(crate) fn refuse_run(&mut self, run: &RunId, reason: ReasonCode) -> Result<()> {
+    pub(crate) fn refuse_run(
+        &mut self,
+        run: &RunId,
+        reason: ReasonCode,
+        words: &RunWords,
+    ) -> Result<()> {
         let record = self.state.run(run)?;
         let refused = Refused {
             party: Some(record.runner().clone()),
@@ -309,7 +312,7 @@ impl Room {
             statement: Some(*record.request()),
             what: Kind::RunRequest.as_str().into(),
         };
-        self.append_own(Body::Refused(refused)).map(drop)
+        self.append_end(run, Body::Refused(refused), words).map(drop)
     }
 }
 

@@ -101,11 +101,9 @@ impl OutputStore {
         .trying(|| format!("publish the outputs of run {name}"))
     }
 
-    /// Makes renames durable.
+    /// Makes renames durable. Should the old name survive a power cut as well, recovery removes it.
     pub(crate) fn sync(&self) -> Result<()> {
-        files::sync_directory(&self.outputs)
-            .and_then(|()| files::sync_directory(&self.staging))
-            .trying(|| "make the published outputs durable".into())
+        files::sync_directory(&self.outputs).trying(|| "make the published outputs durable".into())
     }
 
     /// Removes the outputs of a run that nobody will see.

@@ -8,11 +8,11 @@ use glovebox_contract::column::Column;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::limits::Limits;
 use glovebox_contract::reason::ReasonCode;
-use glovebox_contract::statement;
+use glovebox_contract::statement::JailMode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event};
 use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job};
-use glovebox_job::limits::{JailMode, ProcessLimits};
+use glovebox_job::limits::ProcessLimits;
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
 
 use crate::components::{CodeCache, ComponentStore, MachineCodeFile};
@@ -51,13 +51,6 @@ impl WorkerSettings {
 
     pub(crate) fn spawn(&self, limits: ProcessLimits) -> Result<Worker> {
         Ok(Worker::spawn(&self.program, self.jail, limits)?)
-    }
-
-    pub(crate) fn jail_in_statement(&self) -> statement::JailMode {
-        match self.jail {
-            JailMode::Full => statement::JailMode::Full,
-            JailMode::Off => statement::JailMode::Off,
-        }
     }
 }
 

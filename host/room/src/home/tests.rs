@@ -76,6 +76,15 @@ fn what_is_no_home_is_left_alone() {
         "`host.key` is damaged",
         Some("`host.key` is damaged"),
     );
+    check(
+        |path| {
+            drop(Home::open_or_create(path).unwrap());
+            let open_to_all = fs::Permissions::from_mode(0o644);
+            fs::set_permissions(path.join("host.key"), open_to_all).unwrap();
+        },
+        "`host.key` can be read by others",
+        Some("`host.key` can be read by others"),
+    );
 }
 
 #[test]
@@ -105,4 +114,22 @@ fn changes_take_turns() {
         }
     });
     assert_eq!(counter.into_inner(), 80);
+}
+
+#[test]
+fn unfinished_files_are_swept_when_they_are_old() {
+    let root = tempfile::tempdir().unwrap();
+    drop(Home::open_or_create(root.path()).unwrap());
+    let check = |name: &str, hours: u64, expect: bool| {
+        let path = root.path().join("cache").join(name);
+        let file = fs::File::create(&path).unwrap();
+        let hours = Duration::from_hours(hours);
+        file.set_modified(std::time::SystemTime::now() - hours).unwrap();
+        drop(Home::open(root.path()).unwrap());
+        assert_eq!(path.exists(), expect, "{name} after {hours:?}");
+    };
+    check(".new-1-1", 0, true);
+    check(".new-1-2", 23, true);
+    check(".new-1-3", 25, false);
+    check("kept.code", 1000, true);
 }

@@ -89,3 +89,20 @@ fn a_lost_or_broken_anchor_is_no_reason_to_stop() {
     check(|anchor| fs::write(anchor, "").unwrap());
     check(|anchor| fs::write(anchor, [0xff; 9000]).unwrap());
 }
+
+#[test]
+fn a_damaged_room_does_not_hide_the_others() {
+    let world = World::ready(&Wishes::default());
+    let name = "00".repeat(32);
+    fs::create_dir(world.path.join("home/rooms").join(&name)).unwrap();
+    assert!(world.try_room().is_ok());
+    assert_eq!(world.home.rooms().unwrap().len(), 1);
+    let damaged = world.home.damaged_rooms().unwrap();
+    assert_eq!(damaged.iter().map(|room| &room.directory).collect::<Vec<_>>(), [&name]);
+    let error = world.home.room("other").err().unwrap().to_string();
+    assert!(
+        error.contains(&format!("no room `other` that can be read; {name} cannot: ")),
+        "{error}"
+    );
+    assert!(world.home.room(&name).is_err());
+}

@@ -198,6 +198,11 @@ fn behave(
             files[0].1.write_all(&more).unwrap();
             summary.bytes += more.len() as u64;
         }
+        "fill" => {
+            let block = vec![b'x'; 1 << 16];
+            while files[0].1.write_all(&block).is_ok() {}
+            return failed(ReasonCode::StorageFull, "");
+        }
         "undeclared" => {
             let summary = *summary;
             outputs.insert("secret".parse().unwrap(), summary);

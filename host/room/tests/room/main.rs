@@ -2,6 +2,7 @@
 
 mod damage;
 mod fake_worker;
+mod full_disk;
 mod inputs;
 mod outputs;
 mod recovery;

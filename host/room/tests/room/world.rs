@@ -95,10 +95,16 @@ impl World {
     /// An accepted room with both tables and the approved notebook.
     pub(crate) fn ready(wishes: &Wishes) -> Self {
         let root = tempfile::tempdir().unwrap();
-        let path = root.path().to_owned();
+        let world = Self::ready_at(root.path(), wishes);
+        Self { _root: Some(root), ..world }
+    }
+
+    /// [`World::ready`] in an existing directory.
+    pub(crate) fn ready_at(path: &Path, wishes: &Wishes) -> Self {
+        let path = path.to_owned();
         let clock = Arc::new(TestClock(AtomicU64::new(START)));
         let home = Home::open_or_create_with(&path.join("home"), clock.clone()).unwrap();
-        let world = Self { _root: Some(root), path, clock, home, settings: settings() };
+        let world = Self { _root: None, path, clock, home, settings: settings() };
         world.create_room(wishes);
         world.add_tables();
         world.add_notebook(wishes);
