@@ -98,6 +98,27 @@ impl Store {
         }))
     }
 
+    /// Runs of which words are kept.
+    pub(crate) fn runs_with_words(&self) -> Result<Vec<RunId>> {
+        let reading = || "read which log lines are kept".into();
+        let mut statement =
+            self.connection.prepare_cached("SELECT run FROM run_detail").trying(reading)?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).trying(reading)?;
+        let runs = rows.map(|row| Ok(row.trying(reading)?.parse().ok()));
+        runs.filter_map(Result::transpose).collect()
+    }
+
+    /// Forgets what a run said.
+    pub(crate) fn remove_run_words(&self, run: &RunId) -> Result<()> {
+        let run = run.to_string();
+        for table in ["run_log", "run_detail"] {
+            self.connection
+                .execute(&format!("DELETE FROM {table} WHERE run = ?"), [&run])
+                .trying(|| format!("remove the log lines of run {run}"))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn run_words(&self, run: &RunId) -> Result<RunWords> {
         let reading = || format!("read the log lines of run {run}");
         let run_id = run.to_string();
@@ -150,51 +171,42 @@ impl RunWords {
 /// A digest that cannot be read back or stored is computed again, so errors are misses.
 impl DigestCache for Store {
     fn get(&self, file: &FileIdentity) -> Option<ContentDigest> {
-        let FileIdentity { device, inode, bytes, modified_ns, changed_ns } = *file;
-        self.connection
-            .prepare_cached(
-                "SELECT blake3, sha256 FROM file_digest WHERE device = ? AND inode = ?
-                 AND size = ? AND modified_ns = ? AND changed_ns = ?",
-            )
+        let select = "SELECT blake3, sha256, proof FROM file_digest WHERE device = ? AND inode = ?";
+        let (digest, found) = self
+            .connection
+            .prepare_cached(select)
             .and_then(|mut select| {
-                select.query_row(
-                    params![
-                        device.cast_signed(),
-                        inode.cast_signed(),
-                        bytes.cast_signed(),
-                        modified_ns,
-                        changed_ns
-                    ],
-                    |row| {
-                        Ok(ContentDigest {
-                            blake3: Blake3Digest::from_bytes(row.get(0)?),
-                            sha256: Sha256Digest::from_bytes(row.get(1)?),
-                        })
-                    },
-                )
+                let key = params![file.device.cast_signed(), file.inode.cast_signed()];
+                select.query_row(key, |row| {
+                    let blake3 = Blake3Digest::from_bytes(row.get(0)?);
+                    let sha256 = Sha256Digest::from_bytes(row.get(1)?);
+                    Ok((ContentDigest { blake3, sha256 }, Blake3Digest::from_bytes(row.get(2)?)))
+                })
             })
-            .ok()
+            .ok()?;
+        (found == proof(file, &digest)).then_some(digest)
     }
 
     fn put(&self, file: &FileIdentity, digest: &ContentDigest) {
-        let FileIdentity { device, inode, bytes, modified_ns, changed_ns } = *file;
-        let _ = self
-            .connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO file_digest
-                 (device, inode, size, modified_ns, changed_ns, blake3, sha256)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-            )
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    device.cast_signed(),
-                    inode.cast_signed(),
-                    bytes.cast_signed(),
-                    modified_ns,
-                    changed_ns,
-                    digest.blake3.as_bytes(),
-                    digest.sha256.as_bytes()
-                ])
-            });
+        let insert = "INSERT OR REPLACE INTO file_digest (device, inode, blake3, sha256, proof)
+                      VALUES (?, ?, ?, ?, ?)";
+        let _ = self.connection.prepare_cached(insert).and_then(|mut insert| {
+            insert.execute(params![
+                file.device.cast_signed(),
+                file.inode.cast_signed(),
+                digest.blake3.as_bytes(),
+                digest.sha256.as_bytes(),
+                proof(file, digest).as_bytes(),
+            ])
+        });
     }
+}
+
+/// Binds a remembered digest to the state of the file it is of. A flipped bit on the host's disk
+/// makes a miss, not a wrong digest in a receipt.
+fn proof(file: &FileIdentity, digest: &ContentDigest) -> Blake3Digest {
+    let FileIdentity { device, inode, bytes, modified_ns, changed_ns } = file;
+    let ContentDigest { blake3, sha256 } = digest;
+    let text = format!("{device} {inode} {bytes} {modified_ns} {changed_ns} {blake3} {sha256}");
+    Blake3Digest::of(text.as_bytes())
 }

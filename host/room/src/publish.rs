@@ -20,6 +20,8 @@ use crate::run::{EndedRun, FinishedRun, computation};
 use crate::staging::Found;
 use crate::worker::WorkerSettings;
 
+const SECONDS_PER_DAY: u64 = 86_400;
+
 impl Room {
     /// Logs the receipt of a finished run and publishes its outputs, if it has any.
     pub(crate) fn publish(
@@ -80,7 +82,13 @@ impl Room {
         };
         let body = Body::RunReceipt(Box::new(receipt.clone()));
         let receipt_digest = self.append_end(run, body, words)?;
-        Ok(EndedRun { run: *run, receipt, receipt_digest })
+        let host_detail = match &receipt.outcome {
+            Outcome::Failed { reason: ReasonCode::JailUnavailable } => {
+                words.operator_detail.clone()
+            }
+            _ => None,
+        };
+        Ok(EndedRun { run: *run, receipt, receipt_digest, host_detail })
     }
 
     /// Finishes or undoes what dead processes left half done, and removes expired outputs. Runs
@@ -92,7 +100,8 @@ impl Room {
         self.locked(|room, _| {
             let alive = room.settle_staged()?;
             room.end_dead_runs(&alive)?;
-            room.remove_outputs_without_right()
+            room.remove_outputs_without_right()?;
+            room.remove_old_words()
         })
     }
 
@@ -103,7 +112,10 @@ impl Room {
             return Ok(true);
         }
         let published = self.outputs.published()?;
-        Ok(published.iter().any(|run| !self.has_outputs_now(run)))
+        if published.iter().any(|run| !self.has_outputs_now(run)) {
+            return Ok(true);
+        }
+        Ok(self.store.runs_with_words()?.iter().any(|run| self.words_are_old(run)))
     }
 
     /// Staged outputs with a logged receipt are published, others removed. Returns the runs that
@@ -166,6 +178,30 @@ impl Room {
             self.outputs.remove(&run)?;
         }
         Ok(())
+    }
+
+    /// Forgets what runs said when their outputs would have expired: words are outputs too.
+    fn remove_old_words(&mut self) -> Result<()> {
+        for run in self.store.runs_with_words()? {
+            if self.words_are_old(&run) {
+                self.store.remove_run_words(&run)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn words_are_old(&self, run: &RunId) -> bool {
+        let Ok(record) = self.state.run(run) else { return true };
+        match (record.receipt(), record.status()) {
+            (Some(receipt), _) => self.state.expires_at(receipt) <= self.now(),
+            // A run that never started has words for the operator only, for as long.
+            (None, RunStatus::Refused { .. }) => {
+                let life = self.state.document().outputs.time_to_live_days;
+                let life = life.saturating_mul(SECONDS_PER_DAY);
+                record.requested_at().saturating_add(life) <= self.now()
+            }
+            _ => false,
+        }
     }
 
     /// Whether the run has outputs that someone may still read.

@@ -70,6 +70,9 @@ pub struct EndedRun {
     pub receipt: Receipt,
     /// Digest of the envelope of the receipt: the receipt's id.
     pub receipt_digest: Blake3Digest,
+    /// What this machine lacks, when it could not confine the worker (`jail-unavailable`): that
+    /// has nothing to do with anyone's data, and the operator can mend it.
+    pub host_detail: Option<String>,
 }
 
 /// The request is in the log, and the run's staging directory is locked by this process.

@@ -50,11 +50,9 @@ CREATE TABLE source (
 CREATE TABLE file_digest (
     device INTEGER NOT NULL,
     inode INTEGER NOT NULL,
-    size INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    changed_ns INTEGER NOT NULL,
     blake3 BLOB NOT NULL CHECK (length(blake3) = 32),
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    proof BLOB NOT NULL CHECK (length(proof) = 32),
     PRIMARY KEY (device, inode)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE run_detail (

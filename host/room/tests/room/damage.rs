@@ -78,6 +78,33 @@ fn a_damaged_database_is_an_error() {
     });
 }
 
+/// Flips one bit in each of many places of a file and opens the room again.
+fn flip_bits(world: &World, file: &str, honest: &[u8]) {
+    let path = world.room_directory().join(file);
+    let whole = fs::read(&path).unwrap();
+    let step = (whole.len() / 60).max(1);
+    for (count, at) in (0..whole.len()).step_by(step).enumerate() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (count % 8);
+        fs::write(&path, &flipped).unwrap();
+        if let Ok(room) = world.try_room() {
+            assert_eq!(room.bundle().unwrap(), honest, "bit {} of byte {at} in {file}", count % 8);
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn a_flipped_bit_never_changes_what_a_log_says() {
+    let world = World::ready(&Wishes::default());
+    world.run("succeed").unwrap();
+    let honest = world.room().bundle().unwrap();
+    flip_bits(&world, "room.sqlite-wal", &honest);
+    database(&world).execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    flip_bits(&world, "room.sqlite", &honest);
+    assert_eq!(world.room().bundle().unwrap(), honest);
+}
+
 #[test]
 fn a_lost_or_broken_anchor_is_no_reason_to_stop() {
     let check = |change: fn(&std::path::Path)| {

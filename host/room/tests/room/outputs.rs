@@ -57,6 +57,22 @@ fn outputs_expire() {
 }
 
 #[test]
+fn what_a_run_said_is_forgotten_when_its_outputs_would_expire() {
+    let check = |days: u64, expect: bool| {
+        let world = World::ready(&Wishes::default());
+        let failed = world.run("guest-error").unwrap().run;
+        let logged = world.run("log").unwrap().run;
+        world.clock.set(START + days * DAY);
+        let room = world.room();
+        let text = |run| room.run_text(run, &"airline".parse().unwrap()).unwrap();
+        assert_eq!(text(&failed).detail.is_some(), expect);
+        assert_eq!(text(&logged).log.len(), if expect { 2 } else { 0 });
+    };
+    check(29, true);
+    check(30, false);
+}
+
+#[test]
 fn a_backdated_read_does_not_bring_expired_outputs_back() {
     let world = World::ready(&Wishes::default());
     let run = world.run("succeed").unwrap().run;
