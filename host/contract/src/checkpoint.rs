@@ -129,3 +129,26 @@ impl Checkpoint {
         if again == note { Ok((checkpoint, bytes)) } else { Err(malformed) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of Go's `golang.org/x/mod/sumdb/note`.
+    #[test]
+    fn key_hash_and_signature_are_those_of_a_signed_note() {
+        let encoded = "ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let bytes = BASE64.decode(encoded).unwrap();
+        assert_eq!(bytes[0], ED25519);
+        let key = PublicKey::from_bytes(bytes[1..].try_into().unwrap()).unwrap();
+        let hash = key_hash("PeterNeumann", &key);
+        assert_eq!(hash, [0xc7, 0x4f, 0x20, 0xa3]);
+        let text = "If you think cryptography is the answer to your problem,\n\
+                    then you don't know what your problem is.\n";
+        let signature = "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXg\
+                         KvqfqdngotpRZb6KE6RyyBwJnAM=";
+        let signature = BASE64.decode(signature).unwrap();
+        assert_eq!(signature[..4], hash);
+        assert!(key.verify(text.as_bytes(), signature[4..].try_into().unwrap()).is_ok());
+    }
+}

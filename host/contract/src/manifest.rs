@@ -136,7 +136,8 @@ impl Manifest {
             return self.error(what, "expected three numbers such as 1.0.0");
         }
         self.check_text("description", &self.description)?;
-        check_line("language", &self.language).or_else(|why| self.error("language", why.to_string()))?;
+        check_line("language", &self.language)
+            .or_else(|why| self.error("language", why.to_string()))?;
         if self.toolchain.is_empty() {
             return Ok(());
         }

@@ -83,7 +83,7 @@ impl RoomState {
         Err(Refusal::new(
             ReasonCode::NotPermitted,
             format!(
-                "the table {table} belongs to {}; {party} names its tables {party}.…",
+                "the table {table} belongs to {}; {party} names its own {party}.NAME",
                 table.schema()
             ),
         ))

@@ -7,9 +7,7 @@ use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::revision::BoundRevision;
 use glovebox_contract::state::RevisionStatus;
-use glovebox_contract::statement::{
-    Body, Decision, Delete, OutputReaders, Pause, Resume, Review,
-};
+use glovebox_contract::statement::{Body, Decision, Delete, OutputReaders, Pause, Resume, Review};
 
 use crate::support::{
     NOW, Room, add_notebook, add_table, document, flights, hourly, name, notebook, parse, reason,
@@ -84,12 +82,13 @@ fn only_runners_whom_the_author_named_may_run() {
 
 #[test]
 fn anyone_may_reject_or_revoke_at_once() {
-    let check = |party: &str, decision: Decision, taken: Option<ReasonCode>, then: Option<ReasonCode>| {
-        let mut room = Room::approved();
-        let body = room.review_body(decision);
-        assert_eq!(reason(room.tries(party, body)), taken, "{party} {decision:?}");
-        assert_eq!(why_not(&room), then, "{party} {decision:?}");
-    };
+    let check =
+        |party: &str, decision: Decision, taken: Option<ReasonCode>, then: Option<ReasonCode>| {
+            let mut room = Room::approved();
+            let body = room.review_body(decision);
+            assert_eq!(reason(room.tries(party, body)), taken, "{party} {decision:?}");
+            assert_eq!(why_not(&room), then, "{party} {decision:?}");
+        };
     check("weather", Decision::Revoke, None, Some(ReasonCode::Rejected));
     check("weather", Decision::Reject, None, Some(ReasonCode::Rejected));
     check("airline", Decision::Revoke, None, Some(ReasonCode::Rejected));
@@ -168,10 +167,9 @@ fn every_part_of_a_revision_changes_its_digest() {
         |n| n.manifest.description = "other".into(),
         |n| n.runners = [parse("airline")].into(),
         |n| {
-            n.manifest.libraries.insert(
-                parse("lib"),
-                glovebox_contract::digest::ContentDigest::of(b"lib"),
-            );
+            n.manifest
+                .libraries
+                .insert(parse("lib"), glovebox_contract::digest::ContentDigest::of(b"lib"));
         },
     ];
     for change in changes {
@@ -217,20 +215,31 @@ fn a_changed_table_voids_approvals_until_it_is_as_it_was() {
     let approved = room.revision();
     let status = |room: &Room| room.state.statuses(&name(), room.now).unwrap().remove(0);
     // A column that the notebook does not see changes nothing.
-    let wider = [("origin", "utf8"), ("dep_delay", "float64"), ("tailnum", "utf8"), ("price", "int64")];
+    let wider =
+        [("origin", "utf8"), ("dep_delay", "float64"), ("tailnum", "utf8"), ("price", "int64")];
     room.says("airline", add_table(table("airline.flights", &wider)));
     assert_eq!(room.revision(), approved);
     // A type that it sees, in another encoding, is another revision.
-    room.says("airline", add_table(table("airline.flights", &[("origin", "large_utf8"), ("dep_delay", "float64")])));
+    room.says(
+        "airline",
+        add_table(table("airline.flights", &[("origin", "large_utf8"), ("dep_delay", "float64")])),
+    );
     assert_ne!(room.revision(), approved);
     assert_eq!(why_not(&room), Some(ReasonCode::NotApproved));
     let old = room.state.approved(&name(), Some(&approved), &parse("weather"), room.now);
     assert_eq!(reason(old), Some(ReasonCode::NotFound));
     // A type that does not fit, or no table at all, leaves no revision.
-    room.says("airline", add_table(table("airline.flights", &[("origin", "int64"), ("dep_delay", "float64")])));
-    assert!(matches!(status(&room), RevisionStatus::Unbound { refusal } if refusal.reason() == ReasonCode::SchemaMismatch));
+    room.says(
+        "airline",
+        add_table(table("airline.flights", &[("origin", "int64"), ("dep_delay", "float64")])),
+    );
+    assert!(
+        matches!(status(&room), RevisionStatus::Unbound { refusal } if refusal.reason() == ReasonCode::SchemaMismatch)
+    );
     room.says("airline", Body::Delete(Delete::Table { table: parse("airline.flights") }));
-    assert!(matches!(status(&room), RevisionStatus::Unbound { refusal } if refusal.reason() == ReasonCode::NotFound));
+    assert!(
+        matches!(status(&room), RevisionStatus::Unbound { refusal } if refusal.reason() == ReasonCode::NotFound)
+    );
     room.says("airline", add_table(flights()));
     assert_eq!(room.revision(), approved);
     assert_eq!(why_not(&room), None);
@@ -314,8 +323,9 @@ fn parameters_are_read_checked_and_completed() {
     let approved = room.state.approved(&name(), None, &parse("weather"), room.now).unwrap();
     let check = |given: &[(&str, &str)], expected: Result<i64, &str>| {
         let given = given.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let resolved =
-            approved.read_parameters(&given).and_then(|values| approved.resolve_parameters(&values));
+        let resolved = approved
+            .read_parameters(&given)
+            .and_then(|values| approved.resolve_parameters(&values));
         match (resolved, expected) {
             (Ok(values), Ok(expected)) => {
                 let value = ParameterValue::Int64(expected);
@@ -360,7 +370,8 @@ fn grants_are_the_revision_and_no_more() {
 #[test]
 fn anyone_can_compute_the_revision_digest() {
     let room = Room::with_notebook();
-    let bound: &BoundRevision = room.state.notebook(&name()).unwrap().versions()[0].revision().unwrap();
+    let bound: &BoundRevision =
+        room.state.notebook(&name()).unwrap().versions()[0].revision().unwrap();
     let json = glovebox_contract::canonical::encode(bound.revision()).unwrap();
     assert_eq!(Blake3Digest::of(&json), *bound.digest());
 }

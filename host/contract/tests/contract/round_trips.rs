@@ -76,22 +76,44 @@ fn parameter() -> impl Strategy<Value = ParameterValue> {
 }
 
 fn column_type() -> impl Strategy<Value = ColumnType> {
-    let unit = select(vec![TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond]);
+    let unit = select(vec![
+        TimeUnit::Second,
+        TimeUnit::Millisecond,
+        TimeUnit::Microsecond,
+        TimeUnit::Nanosecond,
+    ]);
     let leaf = prop_oneof![
-        select(vec![ColumnType::Null, ColumnType::Boolean, ColumnType::Int8, ColumnType::UInt64, ColumnType::Float16, ColumnType::Date64, ColumnType::Utf8View, ColumnType::LargeBinary]),
+        select(vec![
+            ColumnType::Null,
+            ColumnType::Boolean,
+            ColumnType::Int8,
+            ColumnType::UInt64,
+            ColumnType::Float16,
+            ColumnType::Date64,
+            ColumnType::Utf8View,
+            ColumnType::LargeBinary
+        ]),
         (0..1000_u32).prop_map(ColumnType::FixedSizeBinary),
-        (1..=38_u8).prop_flat_map(|p| (Just(p), -10..=(p as i8))).prop_map(|(p, s)| ColumnType::Decimal128(p, s)),
-        (1..=76_u8).prop_flat_map(|p| (Just(p), -10..=(p as i8))).prop_map(|(p, s)| ColumnType::Decimal256(p, s)),
+        (1..=38_u8)
+            .prop_flat_map(|p| (Just(p), -10..=(p as i8)))
+            .prop_map(|(p, s)| ColumnType::Decimal128(p, s)),
+        (1..=76_u8)
+            .prop_flat_map(|p| (Just(p), -10..=(p as i8)))
+            .prop_map(|(p, s)| ColumnType::Decimal256(p, s)),
         select(vec![TimeUnit::Second, TimeUnit::Millisecond]).prop_map(ColumnType::Time32),
         select(vec![TimeUnit::Microsecond, TimeUnit::Nanosecond]).prop_map(ColumnType::Time64),
-        (unit.clone(), option::of("[A-Za-z0-9_/+:-]{1,20}")).prop_map(|(unit, zone)| ColumnType::Timestamp(unit, zone)),
+        (unit.clone(), option::of("[A-Za-z0-9_/+:-]{1,20}"))
+            .prop_map(|(unit, zone)| ColumnType::Timestamp(unit, zone)),
         unit.prop_map(ColumnType::Duration),
     ];
     leaf.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             inner.clone().prop_map(|item| ColumnType::List(Box::new(item))),
             inner.clone().prop_map(|item| ColumnType::LargeList(Box::new(item))),
-            inner.clone().prop_map(|item| ColumnType::Dictionary(Box::new(ColumnType::UInt16), Box::new(item))),
+            inner.clone().prop_map(|item| ColumnType::Dictionary(
+                Box::new(ColumnType::UInt16),
+                Box::new(item)
+            )),
             vec(("[A-Za-z0-9_]{1,8}", inner), 1..3).prop_map(ColumnType::Struct),
         ]
     })
@@ -112,8 +134,11 @@ fn table() -> impl Strategy<Value = TableAsset> {
 }
 
 fn outcome() -> impl Strategy<Value = Outcome> {
-    let file = (number(), content(), number())
-        .prop_map(|(bytes, digest, rows)| OutputFile { bytes, digest, rows });
+    let file = (number(), content(), number()).prop_map(|(bytes, digest, rows)| OutputFile {
+        bytes,
+        digest,
+        rows,
+    });
     prop_oneof![
         reason().prop_map(|reason| Outcome::Failed { reason }),
         btree_map(identifier(), file, 0..3).prop_map(|outputs| Outcome::Succeeded { outputs }),
@@ -124,17 +149,19 @@ fn receipt() -> impl Strategy<Value = Receipt> {
     let digests = (blake3(), blake3(), blake3(), run_id());
     let usage = (number(), number(), number());
     (digests, number(), snapshots(), asset_name(), outcome(), usage).prop_map(
-        |((computation, revision, start, run), finished_at, inputs, notebook, outcome, usage)| Receipt {
-            computation,
-            evidence: EvidenceClass::Asserted,
-            finished_at,
-            inputs,
-            notebook,
-            outcome,
-            revision,
-            run,
-            start,
-            usage: Usage::rounded(usage.0, usage.1, usage.2),
+        |((computation, revision, start, run), finished_at, inputs, notebook, outcome, usage)| {
+            Receipt {
+                computation,
+                evidence: EvidenceClass::Asserted,
+                finished_at,
+                inputs,
+                notebook,
+                outcome,
+                revision,
+                run,
+                start,
+                usage: Usage::rounded(usage.0, usage.1, usage.2),
+            }
         },
     )
 }
@@ -157,22 +184,31 @@ fn run_start() -> impl Strategy<Value = RunStart> {
 
 fn review() -> impl Strategy<Value = Review> {
     let decision = select(vec![Decision::Approve, Decision::Reject, Decision::Revoke]);
-    (text(), decision, asset_name(), blake3())
-        .prop_map(|(comment, decision, notebook, revision)| Review { comment, decision, notebook, revision })
+    (text(), decision, asset_name(), blake3()).prop_map(
+        |(comment, decision, notebook, revision)| Review { comment, decision, notebook, revision },
+    )
 }
 
 fn refused() -> impl Strategy<Value = Refused> {
     (option::of(Just(parse("airline"))), reason(), option::of(run_id()), option::of(blake3()))
-        .prop_map(|(party, reason, run, statement)| Refused { party, reason, run, statement, what: "x".into() })
+        .prop_map(|(party, reason, run, statement)| Refused {
+            party,
+            reason,
+            run,
+            statement,
+            what: "x".into(),
+        })
 }
 
 fn assets() -> impl Strategy<Value = AssetStatement> {
-    let notebook = (option::of(number()), any::<bool>(), content()).prop_map(|(cutover, hidden, component)| {
-        let mut notebook = notebook("1.2.3");
-        (notebook.cutover, notebook.hidden, notebook.component) = (cutover, hidden, component);
-        notebook.runners = BTreeSet::from([parse("airline"), parse("weather")]);
-        AssetStatement::Notebook(Box::new(notebook))
-    });
+    let notebook = (option::of(number()), any::<bool>(), content()).prop_map(
+        |(cutover, hidden, component)| {
+            let mut notebook = notebook("1.2.3");
+            (notebook.cutover, notebook.hidden, notebook.component) = (cutover, hidden, component);
+            notebook.runners = BTreeSet::from([parse("airline"), parse("weather")]);
+            AssetStatement::Notebook(Box::new(notebook))
+        },
+    );
     prop_oneof![table().prop_map(AssetStatement::Table), notebook]
 }
 
@@ -198,7 +234,8 @@ fn body() -> impl Strategy<Value = Body> {
         request.prop_map(Body::RunRequest),
         run_start().prop_map(Body::RunStart),
         receipt().prop_map(|receipt| Body::RunReceipt(Box::new(receipt))),
-        (identifier(), run_id()).prop_map(|(output, run)| Body::OutputRead(OutputRead { output, run })),
+        (identifier(), run_id())
+            .prop_map(|(output, run)| Body::OutputRead(OutputRead { output, run })),
         pause.prop_map(Body::Pause),
         option::of(asset_name()).prop_map(|notebook| Body::Resume(Resume { notebook })),
         rotate.prop_map(Body::Rotate),

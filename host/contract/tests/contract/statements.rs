@@ -28,7 +28,8 @@ fn show(state: &RoomState, now: u64) -> String {
         let statuses = state.statuses(notebook.name(), now).unwrap();
         for (version, status) in notebook.versions().iter().zip(statuses) {
             let version = &version.asset().manifest.version;
-            writeln!(text, "{} {version} by {} {status:?}", notebook.name(), notebook.author()).unwrap();
+            writeln!(text, "{} {version} by {} {status:?}", notebook.name(), notebook.author())
+                .unwrap();
         }
     }
     for run in state.runs() {
@@ -36,7 +37,8 @@ fn show(state: &RoomState, now: u64) -> String {
             RunStatus::Ended { receipt, .. } => receipt.outcome.to_string(),
             other => format!("{other:?}"),
         };
-        writeln!(text, "run {} of {} by {} {status}", run.id(), run.notebook(), run.runner()).unwrap();
+        writeln!(text, "run {} of {} by {} {status}", run.id(), run.notebook(), run.runner())
+            .unwrap();
     }
     text
 }
@@ -46,7 +48,17 @@ fn a_room_as_it_is_shown() {
     let (mut room, _) = Room::finished();
     room.says("partner", crate::support::add_notebook(crate::support::notebook("2.0.0")));
     room.review("airline", Decision::Reject);
-    insta::assert_snapshot!(show(&room.state, room.now), @"");
+    insta::assert_snapshot!(show(&room.state, room.now), @r###"
+    delays 13
+    airline accepted next 5
+    partner accepted next 4
+    weather accepted next 5
+    airline.flights 3 columns
+    weather.hourly 2 columns
+    delay-by-wind 1.0.0 by partner Approved
+    delay-by-wind 2.0.0 by partner Rejected { by: {Alias("airline")} }
+    run 3defaebe604d1c722117a4404a87b182 of delay-by-wind by weather succeeded
+    "###);
 }
 
 #[test]
@@ -54,14 +66,106 @@ fn a_receipt_as_it_is_signed() {
     let (room, run) = Room::started();
     let receipt = room.receipt(&run);
     let statement = room.statement("host", Body::RunReceipt(Box::new(receipt)));
-    insta::assert_snapshot!(pretty(&statement), @"");
+    insta::assert_snapshot!(pretty(&statement), @r###"
+    {
+      "_type": "https://in-toto.io/Statement/v1",
+      "predicate": {
+        "body": {
+          "computation": "blake3:a1e697989438ec49718611b46a11c6de9a552d1ae50f5fa081613c38e964d9a8",
+          "evidence": "asserted",
+          "finished_at": 1767225609,
+          "inputs": {
+            "airline.flights": {
+              "files": [
+                {
+                  "bytes": 15,
+                  "digest": {
+                    "blake3": "blake3:433ee4f39f8e6fd8246bf48ee0b32b790672bda5688b41b291093030e3d580d2",
+                    "sha256": "sha256:1d91248d239d48170aacbf4118cbd0e335a108047d20b38798752cb380a6d6ad"
+                  }
+                }
+              ]
+            },
+            "weather.hourly": {
+              "files": [
+                {
+                  "bytes": 14,
+                  "digest": {
+                    "blake3": "blake3:e3ecb275bc34af9c6c95d64c4d4a30510252fa77f155104b1329cd27bfa88c70",
+                    "sha256": "sha256:1150fc584dff2e9db321b48c4942665ee2821e07d3e5ca069c99f10e014e9615"
+                  }
+                }
+              ]
+            }
+          },
+          "notebook": "delay-by-wind",
+          "outcome": {
+            "outputs": {
+              "delay_by_wind": {
+                "bytes": 21,
+                "digest": {
+                  "blake3": "blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3",
+                  "sha256": "sha256:fd2da56ef916d2e58e537547199f8942d3fe3f193fef2fe5a54f5c95f5d9f827"
+                },
+                "rows": 7
+              }
+            },
+            "result": "succeeded"
+          },
+          "revision": "blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda",
+          "run": "3defaebe604d1c722117a4404a87b182",
+          "start": "blake3:ef3f93fa87958ba269b19b7bdfc30c4b703a529abf6dc2fcc2bdde509c4f08cd",
+          "usage": {
+            "cpu_ms": 1024,
+            "memory_bytes": 67108864,
+            "wall_ms": 2048
+          }
+        },
+        "issued_at": 1767225609,
+        "party": "host",
+        "room": "blake3:fce8482230d447a7311135f2a42458875afe8420106f083af0d8ba8ad18f0adc",
+        "sequence": 2
+      },
+      "predicateType": "urn:glovebox:run-receipt:v1",
+      "subject": [
+        {
+          "digest": {
+            "blake3": "2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3",
+            "sha256": "fd2da56ef916d2e58e537547199f8942d3fe3f193fef2fe5a54f5c95f5d9f827"
+          },
+          "name": "delay_by_wind"
+        }
+      ]
+    }
+    "###);
 }
 
 #[test]
 fn an_accept_as_it_is_signed() {
     let mut statement = Room::accepted().statement("weather", Body::Accept);
     statement.sequence = 1;
-    insta::assert_snapshot!(pretty(&statement), @"");
+    insta::assert_snapshot!(pretty(&statement), @r###"
+    {
+      "_type": "https://in-toto.io/Statement/v1",
+      "predicate": {
+        "body": {},
+        "issued_at": 1767225602,
+        "party": "weather",
+        "room": "blake3:fce8482230d447a7311135f2a42458875afe8420106f083af0d8ba8ad18f0adc",
+        "sequence": 1
+      },
+      "predicateType": "urn:glovebox:accept:v1",
+      "subject": [
+        {
+          "digest": {
+            "blake3": "58e9390c117901192e9cd44601dae4dc7455c94f16804374dc7a6704381e1541",
+            "sha256": "7218ac46ca7fbab224c0f05aed8d559a8f0bcd5ad695499be4fef12f71e2f02a"
+          },
+          "name": "accept"
+        }
+      ]
+    }
+    "###);
 }
 
 #[test]
@@ -84,14 +188,39 @@ fn refusals_say_what_was_wrong_and_what_would_be_right() {
     let mut room = Room::approved();
     room.review("airline", Decision::Reject);
     note(&room, "weather", room.request());
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r###"
+    this revision of delay-by-wind is not approved yet by airline, weather (not-approved)
+    partner added this notebook; an author's approval does not count (not-permitted)
+    airline has not approved this revision; reject it instead (not-permitted)
+    the table airline.x belongs to airline; weather names its own weather.NAME (not-permitted)
+    weather has accepted the room already (already-exists)
+    airline is not among the runners of delay-by-wind (not-a-runner)
+    the notebook delay-by-wind is paused by airline; all collaborators must agree to resume (paused)
+    this revision of delay-by-wind is rejected by airline (rejected)
+    "###);
 }
 
 #[test]
 fn every_kind_has_its_own_words() {
-    let words: Vec<String> =
-        Kind::ALL.iter().map(|kind| format!("{kind}: {}, {}", kind.label(), kind.predicate_type())).collect();
-    insta::assert_snapshot!(words.join("\n"), @"");
+    let words: Vec<String> = Kind::ALL
+        .iter()
+        .map(|kind| format!("{kind}: {}, {}", kind.label(), kind.predicate_type()))
+        .collect();
+    insta::assert_snapshot!(words.join("\n"), @r###"
+    room: creates the room, urn:glovebox:room:v1
+    accept: accepts the room, urn:glovebox:accept:v1
+    asset: adds an asset, urn:glovebox:asset:v1
+    review: reviews a notebook, urn:glovebox:review:v1
+    run-request: asks for a run, urn:glovebox:run-request:v1
+    run-start: starts a run, urn:glovebox:run-start:v1
+    run-receipt: ends a run, urn:glovebox:run-receipt:v1
+    output-read: reads an output, urn:glovebox:output-read:v1
+    pause: pauses, urn:glovebox:pause:v1
+    resume: agrees to resume, urn:glovebox:resume:v1
+    rotate: changes its key, urn:glovebox:rotate:v1
+    delete: deletes, urn:glovebox:delete:v1
+    refused: refuses, urn:glovebox:refused:v1
+    "###);
 }
 
 #[test]
@@ -103,13 +232,28 @@ fn the_log_reads_as_sentences() {
         .map(|envelope| envelope.unverified().unwrap())
         .map(|statement| format!("{} {}", statement.party, statement.body.summary()))
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r###"
+    airline creates the room delays
+    weather accepts the room
+    partner accepts the room
+    airline adds the table airline.flights
+    weather adds the table weather.hourly
+    partner adds the notebook delay-by-wind 1.0.0
+    airline approves delay-by-wind blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
+    weather approves delay-by-wind blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
+    weather asks to run delay-by-wind
+    host starts run 3defaebe604d1c722117a4404a87b182
+    host ends run 3defaebe604d1c722117a4404a87b182: succeeded
+    "###);
 }
 
 #[test]
 fn a_party_can_ask_before_it_signs() {
     let room = Room::with_notebook();
-    assert_eq!(room.state.check(&room.statement("airline", room.review_body(Decision::Approve))), Ok(()));
+    assert_eq!(
+        room.state.check(&room.statement("airline", room.review_body(Decision::Approve))),
+        Ok(())
+    );
     assert!(room.state.check(&room.statement("weather", room.request())).is_err());
     assert!(room.state.next_statement(&parse("mallory"), Body::Accept, NOW).is_err());
 }

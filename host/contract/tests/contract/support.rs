@@ -7,15 +7,11 @@ use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
 use glovebox_contract::limits::Limits;
-use glovebox_contract::manifest::{
-    ComponentKind, InputDeclaration, Manifest, OutputDeclaration,
-};
+use glovebox_contract::manifest::{ComponentKind, InputDeclaration, Manifest, OutputDeclaration};
 use glovebox_contract::name::{Alias, AssetName, RunId, TableName};
 use glovebox_contract::parameter::{ParameterDeclaration, ParameterType, ParameterValue};
 use glovebox_contract::reason::ReasonCode;
-use glovebox_contract::receipt::{
-    Computation, EvidenceClass, Outcome, OutputFile, Receipt, Usage,
-};
+use glovebox_contract::receipt::{Computation, EvidenceClass, Outcome, OutputFile, Receipt, Usage};
 use glovebox_contract::state::{Applied, Refusal, RoomState};
 use glovebox_contract::statement::{
     AssetStatement, Body, Collaborator, Decision, FileDigest, JailMode, LogReaders, NotebookAsset,
@@ -174,10 +170,7 @@ pub(crate) fn name() -> AssetName {
 /// Files of the input tables as they are today.
 pub(crate) fn inputs() -> BTreeMap<TableName, Snapshot> {
     let snapshot = |content: &[u8]| Snapshot {
-        files: vec![FileDigest {
-            bytes: content.len() as u64,
-            digest: ContentDigest::of(content),
-        }],
+        files: vec![FileDigest { bytes: content.len() as u64, digest: ContentDigest::of(content) }],
     };
     BTreeMap::from([
         (parse("airline.flights"), snapshot(b"flights.parquet")),
