@@ -36,7 +36,8 @@ pub struct RunText {
 }
 
 impl Room {
-    /// The receipt of a run whose outputs `reader` may read now.
+    /// The receipt of a run whose outputs `reader` may read now. It shows names and sizes; to
+    /// read rows a party signs, see [`Room::read_output`].
     ///
     /// # Errors
     /// `not-found` when there are none (any more), `not-permitted` when they are not for this
@@ -97,7 +98,8 @@ impl Room {
     }
 
     /// What a run said and why it failed, for `reader`: the author of the notebook, or every
-    /// collaborator if the room says so.
+    /// collaborator if the room says so. The caller has made sure that it speaks for `reader`, by
+    /// its key. Kept as long as outputs are.
     ///
     /// # Errors
     /// `not-permitted` when it is not for this party.

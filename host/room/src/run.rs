@@ -199,17 +199,35 @@ impl Room {
         let components = ComponentStore::open(&self.home)?;
         components.read(grants.component(), grants.limits().component_bytes)?;
         observer.stage(RunStage::ReadingInputs);
-        let mut inputs = OpenedInputs::new();
+        let inputs = self.open_tables(&grants)?;
         let mut snapshots = BTreeMap::new();
-        for table in grants.tables().keys() {
-            let input = self.open_table(table)?;
+        for (table, input) in &inputs {
             let digests = input.opened.digests(table, &self.store)?;
             let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
             snapshots.insert(table.clone(), Snapshot { files: files.collect() });
-            inputs.insert(table.clone(), input);
         }
         let code = self.machine_code(settings, &grants, observer)?;
         Ok((inputs, snapshots, code))
+    }
+
+    fn open_tables(&self, grants: &Grants) -> Result<OpenedInputs> {
+        let tables = grants.tables().keys();
+        let inputs: OpenedInputs = tables
+            .map(|table| Ok((table.clone(), self.open_table(table)?)))
+            .collect::<Result<_>>()?;
+        let files: usize = inputs.values().map(|input| input.opened.files.len()).sum();
+        let most = grants.limits().open_files;
+        // The worker opens the machine code and its outputs besides.
+        let all = files.saturating_add(grants.outputs().len()).saturating_add(1);
+        if u64::try_from(all).is_ok_and(|all| all <= most) {
+            return Ok(inputs);
+        }
+        Err(RoomError::new(
+            ReasonCode::PolicyLimit,
+            format!(
+                "the run needs {all} open files, {files} of its tables; the room allows {most}"
+            ),
+        ))
     }
 
     fn open_table(&self, table: &TableName) -> Result<OpenedInput> {

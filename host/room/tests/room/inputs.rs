@@ -45,6 +45,16 @@ fn a_run_does_not_start_without_its_files() {
 }
 
 #[test]
+fn tables_with_more_files_than_the_room_allows_are_not_read() {
+    let check = |limits: fn(&mut glovebox_contract::limits::Limits), expect: &str| {
+        let world = World::ready(&Wishes { limits, ..Wishes::default() });
+        assert_eq!(outcome(&world.run("succeed")), expect);
+    };
+    check(|limits| limits.open_files = 6, "succeeded");
+    check(|limits| limits.open_files = 5, "refused policy-limit");
+}
+
+#[test]
 fn files_that_came_or_went_between_runs_are_simply_another_snapshot() {
     let world = World::ready(&Wishes::default());
     let first = world.run("succeed").unwrap();

@@ -33,24 +33,26 @@ fn a_run_ends_with_a_receipt_and_its_outputs() {
 
 #[test]
 fn a_run_that_fails_has_a_receipt_with_a_public_reason_and_no_outputs() {
-    let world =
+    let world = World::ready(&Wishes::default());
+    let impatient =
         World::ready(&Wishes { limits: |limits| limits.wall_seconds = 2, ..Wishes::default() });
-    let check = |behaviour: &str, expect: &str| {
+    let check_in = |world: &World, behaviour: &str, expect: &str| {
         let ended = world.run(behaviour);
         assert_eq!(outcome(&ended), expect, "{behaviour}");
         let run = ended.unwrap().run;
         let mut room = world.room();
         assert_eq!(last_entries(&room, 3), ["run-request", "run-start", "run-receipt"]);
-        assert!(is_empty(&world, "staging"), "{behaviour}");
-        assert!(is_empty(&world, "outputs"), "{behaviour}");
+        assert!(is_empty(world, "staging"), "{behaviour}");
+        assert!(is_empty(world, "outputs"), "{behaviour}");
         let error = read(&mut room, "weather", &run).unwrap_err();
         assert_eq!(error.reason(), ReasonCode::NotFound);
         assert_eq!(last_refusal(&room), (ReasonCode::NotFound, Some("weather".into())));
     };
+    let check = |behaviour: &str, expect: &str| check_in(&world, behaviour, expect);
+    check_in(&impatient, "hang", "failed deadline");
     check("guest-error", "failed guest-error");
     check("die", "failed worker-died");
     check("die-talking", "failed worker-died");
-    check("hang", "failed deadline");
     check("rows", "failed worker-protocol");
     check("bytes", "failed worker-protocol");
     check("too-large", "failed output-bytes");
