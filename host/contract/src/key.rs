@@ -22,9 +22,9 @@ pub struct KeyError {
 
 /// The signature does not verify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the signature does not verify with the key {key}")]
+#[error("the signature does not verify with the key of id {key}")]
 pub struct SignatureError {
-    key: PublicKey,
+    key: KeyId,
 }
 
 /// A public key, written `ed25519:<64 hex digits>`.
@@ -80,7 +80,7 @@ impl PublicKey {
     pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> Result<(), SignatureError> {
         self.0
             .verify_strict(message, &Signature::from_bytes(signature))
-            .map_err(|_| SignatureError { key: *self })
+            .map_err(|_| SignatureError { key: self.id() })
     }
 }
 

@@ -114,24 +114,6 @@ impl RoomState {
         })
     }
 
-    /// Opens a room and applies every further envelope: the state that a log gives.
-    ///
-    /// # Errors
-    /// The position (from 0) of the first envelope that is refused, and why.
-    pub fn fold<'a>(
-        envelopes: impl IntoIterator<Item = &'a Envelope>,
-    ) -> Result<Self, (u64, Refusal)> {
-        let mut envelopes = envelopes.into_iter();
-        let first = envelopes
-            .next()
-            .ok_or_else(|| (0, Refusal::new(ReasonCode::Malformed, "the log is empty")))?;
-        let mut state = Self::open(first).map_err(|refusal| (0, refusal))?;
-        for envelope in envelopes {
-            state.apply(envelope).map_err(|refusal| (state.statements, refusal))?;
-        }
-        Ok(state)
-    }
-
     /// Takes the next statement. On refusal the state stays as it was.
     ///
     /// # Errors
