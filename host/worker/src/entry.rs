@@ -9,7 +9,7 @@ use glovebox_job::event::{Event, ResourceUsage};
 use glovebox_job::limits::{JailMode, ProcessLimits};
 
 use crate::jail::{self, Confined, confine};
-use crate::launcher;
+use crate::{launcher, panic, work};
 
 /// Exit code when there is not even a job socket to tell why.
 const MISUSED: u8 = 2;
@@ -47,8 +47,10 @@ pub fn launcher_main() -> ExitCode {
 
 /// `<program> worker jail=<mode> <limits>`: confines itself, does one job.
 pub fn worker_main() -> ExitCode {
-    match start() {
-        Ok(_started) => ExitCode::SUCCESS,
+    match start().map(work::work) {
+        // At once: the kernel takes everything back faster than destructors do.
+        Ok(Ok(())) => std::process::exit(0),
+        Ok(Err(_)) => ExitCode::FAILURE,
         Err(code) => code,
     }
 }
@@ -57,7 +59,7 @@ pub fn worker_main() -> ExitCode {
 ///
 /// On failure the host knows why already, and the process should end with the code.
 pub fn start() -> Result<Started, ExitCode> {
-    hide_panics();
+    panic::hide_messages();
     let Some((mode, scratch, limits)) = parse_arguments() else {
         return Err(ExitCode::from(MISUSED));
     };
@@ -89,14 +91,6 @@ fn parse_arguments() -> Option<(JailMode, Option<PathBuf>, ProcessLimits)> {
     let rest: Vec<String> = arguments.collect();
     let limits = ProcessLimits::from_arguments(rest.iter().map(String::as_str)).ok()?;
     Some((mode, scratch, limits))
-}
-
-/// Panic messages can hold cell values, so only the place is printed.
-fn hide_panics() {
-    std::panic::set_hook(Box::new(|panic| match panic.location() {
-        Some(place) => eprintln!("panic at {}:{}", place.file(), place.line()),
-        None => eprintln!("panic"),
-    }));
 }
 
 fn tell_failure(channel: &WorkerChannel, reason: ReasonCode, detail: String) {

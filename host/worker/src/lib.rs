@@ -5,9 +5,16 @@
 //! process that holds keys is never this one, and this one never holds a key.
 
 pub mod jail;
+pub mod outputs;
 
+mod compile;
+mod describe;
 mod entry;
 mod launcher;
+mod log;
+mod panic;
+mod run;
 mod usage;
+mod work;
 
 pub use entry::{Started, launcher_main, start, worker_main};

@@ -288,8 +288,7 @@ fn host_that_hangs(cpu_seconds: &str) -> ExitCode {
     let cpu_seconds = cpu_seconds.parse().expect("a number");
     let limits = ProcessLimits { cpu_seconds, ..limits() };
     let _attack = start("sleep 60000", JailMode::Full, limits, 60);
-    print!("started\n");
-    let _ = std::io::stdout().flush();
+    println!("started");
     std::thread::sleep(Duration::from_secs(60));
     ExitCode::SUCCESS
 }

@@ -5,12 +5,15 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::{JailError, Step as _};
 
-/// Memory that a worker needs before its job allocates anything: the program's own data, stacks
-/// of its threads, what the allocator keeps in reserve.
+/// Memory that a worker needs before its job allocates anything: the program's own data, the
+/// main stack, what the allocator keeps in reserve.
 ///
 /// The guest's memory and the query engine's pool are counted exactly and refused softly by the
 /// sandbox and the query engine. This limit stands behind them and ends the process.
-const OWN_MEMORY_BYTES: u64 = 768 << 20;
+const OWN_MEMORY_BYTES: u64 = 512 << 20;
+
+/// Memory of a thread before it does anything: its stack, which counts as a whole.
+const THREAD_BYTES: u64 = 16 << 20;
 
 /// Threads besides those of the limits: the main one and the launcher, which has the same user.
 const OWN_THREADS: u64 = 2;
@@ -22,7 +25,8 @@ pub(super) fn limit(mode: JailMode, limits: &ProcessLimits) -> Result<(), JailEr
     // Outside a jail SIGXCPU ends the process. The first process of a namespace ignores it and is
     // killed a second later.
     set(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds.saturating_add(1))?;
-    set_both(Resource::RLIMIT_DATA, memory_bytes.saturating_add(OWN_MEMORY_BYTES))?;
+    let own_bytes = THREAD_BYTES.saturating_mul(threads).saturating_add(OWN_MEMORY_BYTES);
+    set_both(Resource::RLIMIT_DATA, memory_bytes.saturating_add(own_bytes))?;
     set_both(Resource::RLIMIT_FSIZE, file_bytes)?;
     set_both(Resource::RLIMIT_NOFILE, open_files)?;
     set_both(Resource::RLIMIT_MEMLOCK, 0)?;

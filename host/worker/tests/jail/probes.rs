@@ -12,7 +12,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit};
 
 /// The worker: the real jail, then one probe instead of a job.
-pub fn worker_main() -> ExitCode {
+pub(crate) fn worker_main() -> ExitCode {
     let started = match glovebox_worker::start() {
         Ok(started) => started,
         Err(code) => return code,
@@ -137,8 +137,8 @@ fn spin() -> String {
 }
 
 /// A system call that must end the worker.
-pub struct Call {
-    pub name: &'static str,
+pub(crate) struct Call {
+    pub(crate) name: &'static str,
     number: libc::c_long,
     arguments: [libc::c_long; 3],
 }
@@ -151,7 +151,7 @@ const STREAM: libc::c_long = libc::SOCK_STREAM as libc::c_long;
 const UNIX: libc::c_long = libc::AF_UNIX as libc::c_long;
 const INTERNET: libc::c_long = libc::AF_INET as libc::c_long;
 
-pub const FORBIDDEN: &[Call] = &[
+pub(crate) const FORBIDDEN: &[Call] = &[
     forbidden("socket", libc::SYS_socket, [INTERNET, STREAM, 0]),
     forbidden("socketpair", libc::SYS_socketpair, [UNIX, STREAM, 0]),
     forbidden("connect", libc::SYS_connect, [0, 0, 0]),

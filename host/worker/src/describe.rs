@@ -1,0 +1,16 @@
+//! Describe jobs: the columns of a party's files, read where a hostile file can do no harm.
+
+use glovebox_job::descriptors::ReceivedDescriptors;
+use glovebox_job::event::Event;
+use glovebox_job::job::DescribeJob;
+
+use crate::work::{Failure, own_usage, query_files, query_format};
+
+pub(crate) fn describe(
+    job: &DescribeJob,
+    mut descriptors: ReceivedDescriptors,
+) -> Result<Event, Failure> {
+    let files = query_files(&job.files, &mut descriptors)?;
+    let columns = glovebox_query::describe(query_format(job.format), files)?;
+    Ok(Event::Described { columns, usage: own_usage() })
+}

@@ -1,0 +1,110 @@
+//! Run jobs: one notebook, with the query engine, the outputs and the log of its run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::grants::Grants;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_job::descriptors::ReceivedDescriptors;
+use glovebox_job::event::Event;
+use glovebox_job::job::{self, MachineCode, RunJob};
+use glovebox_query::{InputTable, Session, SessionSettings};
+use glovebox_sandbox::engine::{CompiledComponent, Engine};
+use glovebox_sandbox::run::run_notebook;
+use glovebox_sandbox::services::Services;
+
+use crate::jail::Confined;
+use crate::log::EventLog;
+use crate::outputs::Outputs;
+use crate::work::{Failure, Host, own_usage, query_files, query_format, read_whole};
+
+/// Rows of a batch that crosses to the guest, unless the guest asks for fewer.
+const BATCH_ROWS: usize = 8_192;
+
+pub(crate) fn run(
+    job: RunJob,
+    mut descriptors: ReceivedDescriptors,
+    confined: &Confined,
+    host: &Arc<Host>,
+) -> Result<Event, Failure> {
+    let grants = &job.grants;
+    let engine = Engine::new()
+        .map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
+    let component = load(&engine, &job.machine_code, &mut descriptors)?;
+    let session = session(&job, &mut descriptors, confined)?;
+    let mut files = BTreeMap::new();
+    for output in &job.outputs {
+        files.insert(output.name.clone(), descriptors.take(output.descriptor)?);
+    }
+    let outputs = Outputs::new(grants, &job.computation, files)?;
+    let services = Services {
+        query: Box::new(session),
+        outputs: Box::new(outputs.clone()),
+        log: Box::new(EventLog::new(Arc::clone(host), grants.limits().log_bytes)),
+    };
+    run_notebook(&engine, &component, grants, services)
+        .map_err(|error| Failure::new(error.reason(), error.detail()))?;
+    Ok(Event::Finished { outputs: outputs.conclude()?, usage: own_usage() })
+}
+
+/// Loads machine code after a look at its digest.
+fn load(
+    engine: &Engine,
+    code: &MachineCode,
+    descriptors: &mut ReceivedDescriptors,
+) -> Result<CompiledComponent, Failure> {
+    let bytes = read_whole(code.descriptor, code.bytes, descriptors)?;
+    if Blake3Digest::of(&bytes) != code.digest {
+        return Err(Failure::new(
+            ReasonCode::Internal,
+            "the machine code is not the one that this host made",
+        ));
+    }
+    // SAFETY: these are the bytes with the digest that the host wrote down when its own compile
+    // job made them; machine code never comes from a party.
+    unsafe { engine.load(&bytes) }
+        .map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))
+}
+
+fn session(
+    job: &RunJob,
+    descriptors: &mut ReceivedDescriptors,
+    confined: &Confined,
+) -> Result<Session, Failure> {
+    let limits = job.grants.limits();
+    let mut tables = Vec::with_capacity(job.inputs.len());
+    for input in &job.inputs {
+        tables.push(input_table(&job.grants, input, descriptors)?);
+    }
+    if tables.len() != job.grants.tables().len() {
+        return Err(Failure::new(ReasonCode::Internal, "an input table is missing from the job"));
+    }
+    let settings = SessionSettings {
+        // The other half is the guest's, the batches' and what the engine does not count.
+        memory_bytes: limits.memory_bytes / 2,
+        scratch: Some(confined.scratch().to_owned()),
+        scratch_bytes: limits.scratch_bytes,
+        partitions: usize::try_from(job.partitions).unwrap_or(1).max(1),
+        batch_rows: BATCH_ROWS,
+        parameters: job.grants.parameters().clone(),
+    };
+    Ok(Session::new(tables, settings)?)
+}
+
+fn input_table(
+    grants: &Grants,
+    input: &job::InputTable,
+    descriptors: &mut ReceivedDescriptors,
+) -> Result<InputTable, Failure> {
+    let granted = grants.tables().get(&input.table).cloned().ok_or_else(|| {
+        Failure::new(ReasonCode::TableNotGranted, format!("table {} is not granted", input.table))
+    })?;
+    Ok(InputTable {
+        name: input.table.clone(),
+        format: query_format(input.format),
+        file_columns: Some(input.file_columns.clone()),
+        granted,
+        files: query_files(&input.files, descriptors)?,
+    })
+}

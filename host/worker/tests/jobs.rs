@@ -1,0 +1,362 @@
+//! Whole jobs in real jails: describe files, compile a component, run it.
+//!
+//! Like `jail.rs` a whole program, with the real worker.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use glovebox_contract::column::Column;
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::grants::Grants;
+use glovebox_contract::limits::Limits;
+use glovebox_contract::name::Identifier;
+use glovebox_contract::reason::ReasonCode;
+use glovebox_job::descriptors::DescriptorList;
+use glovebox_job::event::{Compiled, Event, OutputSummary};
+use glovebox_job::job::{
+    CompileJob, DescribeJob, FileFormat, InputFile, InputTable, Job, MachineCode, OutputFile,
+    RunJob,
+};
+use glovebox_job::limits::{JailMode, ProcessLimits};
+use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
+use serde_json::json;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("jail") => return glovebox_worker::launcher_main(),
+        Some("worker") => return glovebox_worker::worker_main(),
+        Some("--list") => return ExitCode::SUCCESS,
+        _ => {}
+    }
+    let filter = arguments.into_iter().skip(1).find(|argument| !argument.starts_with('-'));
+    let filter = filter.unwrap_or_default();
+    let tests: &[(&str, fn())] = &[
+        ("columns of files", columns_of_files),
+        ("files that are no tables", files_that_are_no_tables),
+        ("a component is compiled", a_component_is_compiled),
+        ("components that are refused", components_that_are_refused),
+        ("a notebook runs", a_notebook_runs),
+        ("a notebook runs without a jail", a_notebook_runs_without_a_jail),
+        ("runs that fail", runs_that_fail),
+        ("swapped machine code", swapped_machine_code),
+        ("latency", latency),
+    ];
+    for (name, test) in tests.iter().filter(|(name, _)| name.contains(&filter)) {
+        print!("test {name} ... ");
+        let _ = std::io::stdout().flush();
+        test();
+        println!("ok");
+    }
+    ExitCode::SUCCESS
+}
+
+const PEOPLE: &str = "name,band,age\nann,low,31\nbob,high,45\ncid,low,29\ndora,mid,60\n";
+
+const NOTEBOOK: &str = r#"/* glovebox notebook
+name = "reach"
+version = "1.0.0"
+description = "People in each band."
+
+[inputs."agency.people"]
+columns = { band = "utf8", age = "int64" }
+
+[parameters.min_age]
+type = "int64"
+default = "0"
+
+[outputs.reach]
+max_rows = 3
+columns = [ { name = "band", type = "utf8" }, { name = "people", type = "int64", nullable = false }, { name = "mean_age", type = "float64" } ]
+*/
+CREATE TABLE output.reach AS
+SELECT band, count(*) AS people, avg(age) AS mean_age
+FROM agency.people WHERE age >= :min_age GROUP BY band ORDER BY band;
+"#;
+
+fn limits() -> Limits {
+    serde_json::from_value(json!({
+        "batch_bytes": 1 << 20, "collaborators": 2, "component_bytes": 1 << 20, "cpu_seconds": 60,
+        "log_bytes": 4096, "memory_bytes": 512 << 20, "open_files": 64, "output_bytes": 1 << 20,
+        "output_rows": 1000, "scratch_bytes": 16 << 20, "threads": 32, "wall_seconds": 60,
+    }))
+    .expect("limits")
+}
+
+fn file(content: &[u8]) -> File {
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(content).expect("write");
+    file
+}
+
+fn answer(
+    job: &Job,
+    descriptors: DescriptorList,
+    mode: JailMode,
+    limits: ProcessLimits,
+) -> Result<Event, WorkerError> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut worker = Worker::spawn(&WorkerProgram::this_program(), mode, limits)?;
+    worker.send(job, descriptors, deadline)?;
+    worker.wait(deadline, |_| {})
+}
+
+fn failure(event: Event) -> (ReasonCode, String) {
+    match event {
+        Event::Failed { reason, detail, .. } => (reason, detail),
+        other => panic!("expected a failure, got {other:?}"),
+    }
+}
+
+fn describe(format: FileFormat, contents: &[&[u8]]) -> Event {
+    let mut descriptors = DescriptorList::new();
+    let files = contents.iter().map(|content| InputFile {
+        bytes: content.len() as u64,
+        descriptor: descriptors.push(file(content)),
+    });
+    let job = Job::Describe(DescribeJob { files: files.collect(), format });
+    let limits = ProcessLimits::of_description(contents.len());
+    answer(&job, descriptors, JailMode::Full, limits).expect("an answer")
+}
+
+fn people_columns() -> Vec<Column> {
+    match describe(FileFormat::Csv, &[PEOPLE.as_bytes()]) {
+        Event::Described { columns, .. } => columns,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn columns_of_files() {
+    let shown = serde_json::to_value(people_columns()).expect("JSON");
+    assert_eq!(
+        shown,
+        json!([
+            {"name": "name", "type": "utf8"},
+            {"name": "band", "type": "utf8"},
+            {"name": "age", "type": "int64"},
+        ])
+    );
+    let Event::Described { columns, usage } =
+        describe(FileFormat::Ndjson, &[b"{\"a\":1}\n", b"{\"a\":2.5}\n"])
+    else {
+        panic!("not described");
+    };
+    assert_eq!(serde_json::to_value(columns).expect("JSON"), json!([{"name": "a", "type": "float64"}]));
+    assert!(usage.memory_bytes > 1 << 20, "{usage:?}");
+}
+
+fn files_that_are_no_tables() {
+    for format in [FileFormat::Parquet, FileFormat::ArrowIpc, FileFormat::Ndjson] {
+        let (reason, _) = failure(describe(format, &[b"PAR1 this is not a table"]));
+        assert_eq!(reason, ReasonCode::InputCorrupt, "{format:?}");
+    }
+}
+
+fn component() -> Vec<u8> {
+    glovebox_build::build_sql(NOTEBOOK).expect("a component").into_bytes()
+}
+
+fn compile(component: &[u8], digest: ContentDigest) -> (Event, File) {
+    let code = file(b"");
+    let mut descriptors = DescriptorList::new();
+    let job = Job::Compile(CompileJob {
+        component: InputFile {
+            bytes: component.len() as u64,
+            descriptor: descriptors.push(file(component)),
+        },
+        digest,
+        limits: limits(),
+        machine_code: descriptors.push(code.try_clone().expect("a copy")),
+    });
+    let limits = ProcessLimits::of_compilation(&limits());
+    (answer(&job, descriptors, JailMode::Full, limits).expect("an answer"), code)
+}
+
+fn compiled() -> (Compiled, File) {
+    let component = component();
+    match compile(&component, ContentDigest::of(&component)) {
+        (Event::Compiled(compiled), code) => (*compiled, code),
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+fn a_component_is_compiled() {
+    let (compiled, mut code) = compiled();
+    let mut bytes = Vec::new();
+    code.rewind().expect("rewind");
+    code.read_to_end(&mut bytes).expect("read");
+    assert_eq!(bytes.len() as u64, compiled.machine_code_bytes);
+    assert_eq!(Blake3Digest::of(&bytes), compiled.machine_code_digest);
+    assert_eq!(compiled.manifest.name.as_str(), "reach");
+    assert_eq!(compiled.source_paths.into_iter().collect::<Vec<_>>(), ["notebook.sql"]);
+}
+
+fn components_that_are_refused() {
+    let good = component();
+    let check = |bytes: &[u8], digest: ContentDigest, reason: ReasonCode| {
+        let (event, code) = compile(bytes, digest);
+        assert_eq!(failure(event).0, reason);
+        assert_eq!(code.metadata().expect("metadata").len(), 0);
+    };
+    check(&good, ContentDigest::of(b"other"), ReasonCode::ComponentMismatch);
+    let garbage = b"\0asm garbage";
+    check(garbage, ContentDigest::of(garbage), ReasonCode::ComponentRefused);
+    let truncated = &good[..good.len() / 2];
+    check(truncated, ContentDigest::of(truncated), ReasonCode::ComponentRefused);
+    let large = vec![0; (1 << 20) + 1];
+    check(&large, ContentDigest::of(&large), ReasonCode::ComponentRefused);
+}
+
+/// A run of the notebook; a test changes what it wants to break.
+struct Run {
+    code: File,
+    columns: Vec<Column>,
+    compiled: Compiled,
+    grants: serde_json::Value,
+    input: Vec<u8>,
+    limits: ProcessLimits,
+    mode: JailMode,
+}
+
+impl Run {
+    fn new() -> Self {
+        let (compiled, code) = compiled();
+        let outputs = serde_json::to_value(&compiled.manifest.outputs).expect("JSON");
+        let zeros = "0".repeat(64);
+        let grants = json!({
+            "component": ContentDigest::of(&component()),
+            "interfaces": compiled.imports,
+            "limits": limits(),
+            "notebook": "reach",
+            "outputs": outputs,
+            "parameters": {"min_age": {"type": "int64", "value": "30"}},
+            "revision": format!("blake3:{zeros}"),
+            "room": format!("blake3:{zeros}"),
+            "run": "0".repeat(32),
+            "started_at": 0,
+            "tables": {"agency.people": [
+                {"name": "band", "type": "utf8"}, {"name": "age", "type": "int64"},
+            ]},
+        });
+        Self {
+            code,
+            columns: people_columns(),
+            compiled,
+            grants,
+            input: PEOPLE.as_bytes().to_vec(),
+            limits: ProcessLimits::of_run(&limits()),
+            mode: JailMode::Full,
+        }
+    }
+
+    fn start(&self) -> (Result<Event, WorkerError>, File) {
+        let output = file(b"");
+        let mut descriptors = DescriptorList::new();
+        let grants: Grants = serde_json::from_value(self.grants.clone()).expect("grants");
+        let copy = |file: &File| file.try_clone().expect("a copy");
+        let job = Job::Run(Box::new(RunJob {
+            computation: Blake3Digest::of(b"computation"),
+            grants,
+            inputs: vec![InputTable {
+                file_columns: self.columns.clone(),
+                files: vec![InputFile {
+                    bytes: self.input.len() as u64,
+                    descriptor: descriptors.push(file(&self.input)),
+                }],
+                format: FileFormat::Csv,
+                table: "agency.people".parse().expect("a name"),
+            }],
+            machine_code: MachineCode {
+                bytes: self.compiled.machine_code_bytes,
+                descriptor: descriptors.push(copy(&self.code)),
+                digest: self.compiled.machine_code_digest,
+            },
+            outputs: vec![OutputFile {
+                descriptor: descriptors.push(copy(&output)),
+                name: "reach".parse().expect("a name"),
+            }],
+            partitions: 2,
+        }));
+        (answer(&job, descriptors, self.mode, self.limits), output)
+    }
+
+    fn finish(&self) -> (BTreeMap<Identifier, OutputSummary>, Vec<u8>) {
+        let (event, mut output) = self.start();
+        let mut bytes = Vec::new();
+        output.rewind().expect("rewind");
+        output.read_to_end(&mut bytes).expect("read");
+        match event.expect("an answer") {
+            Event::Finished { outputs, .. } => (outputs, bytes),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn a_notebook_runs() {
+    let run = Run::new();
+    let (outputs, bytes) = run.finish();
+    let summary = outputs[&"reach".parse::<Identifier>().expect("a name")];
+    assert_eq!(summary, OutputSummary { bytes: bytes.len() as u64, rows: 3 });
+    assert!(bytes.starts_with(b"PAR1"));
+    assert_eq!(run.finish(), (outputs, bytes), "a second run differs");
+}
+
+fn a_notebook_runs_without_a_jail() {
+    let jailed = Run::new();
+    let free = Run { mode: JailMode::Off, ..Run::new() };
+    assert_eq!(jailed.finish(), free.finish());
+}
+
+fn runs_that_fail() {
+    let check = |change: fn(&mut Run), reason: ReasonCode| {
+        let mut run = Run::new();
+        change(&mut run);
+        let found = match run.start().0 {
+            Ok(event) => failure(event).0,
+            Err(error) => error.reason(),
+        };
+        assert_eq!(found, reason);
+    };
+    check(|run| run.grants["outputs"]["reach"]["max_rows"] = 2.into(), ReasonCode::OutputRows);
+    check(
+        |run| run.grants["outputs"]["reach"]["columns"][1]["type"] = "utf8".into(),
+        ReasonCode::OutputSchema,
+    );
+    check(|run| run.grants["outputs"]["reach"]["max_bytes"] = 100.into(), ReasonCode::OutputBytes);
+    check(|run| run.grants["interfaces"] = json!([]), ReasonCode::ImportNotGranted);
+    check(
+        |run| {
+            let columns = run.grants["tables"]["agency.people"].as_array_mut().expect("columns");
+            columns.pop();
+        },
+        ReasonCode::ColumnNotGranted,
+    );
+    check(|run| run.input = b"name,band,age\nann,low,not a number\n".to_vec(), ReasonCode::InputCorrupt);
+    check(|run| run.limits.memory_bytes = 0, ReasonCode::MemoryLimit);
+}
+
+fn swapped_machine_code() {
+    let run = Run::new();
+    let mut code = run.code.try_clone().expect("a copy");
+    code.seek(std::io::SeekFrom::Start(200)).expect("seek");
+    code.write_all(b"x").expect("write");
+    let (reason, detail) = failure(run.start().0.expect("an answer"));
+    assert_eq!(reason, ReasonCode::Internal);
+    assert_eq!(detail, "the machine code is not the one that this host made");
+}
+
+fn latency() {
+    let run = Run::new();
+    let mut times: Vec<Duration> = (0..20)
+        .map(|_| {
+            let started = Instant::now();
+            run.finish();
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    print!("[a run in its jail: median {:?}, longest {:?}] ", times[10], times[19]);
+}
