@@ -11,6 +11,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::text::printable;
+
 /// Largest integer that canonical JSON carries: 2⁵³ − 1.
 pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
@@ -24,9 +26,9 @@ enum Kind {
     #[error("{bytes} bytes are too many, at most {limit} are allowed")]
     TooLarge { bytes: usize, limit: usize },
     #[error("not readable: {0}")]
-    Parse(serde_json::Error),
+    Parse(String),
     #[error("cannot be written: {0}")]
-    Write(serde_json::Error),
+    Write(String),
     #[error("the number {0} is not an integer of at most 53 bits")]
     Number(String),
     #[error("readable, but not in canonical form: the first difference is at byte {at}")]
@@ -45,9 +47,11 @@ impl CanonicalError {
 /// # Errors
 /// When `value` holds a number that is no integer of at most 53 bits, or refuses to serialise.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CanonicalError> {
-    let value = serde_json::to_value(value).map_err(|error| CanonicalError(Kind::Write(error)))?;
+    let value =
+        serde_json::to_value(value).map_err(|error| CanonicalError(Kind::Write(words(&error))))?;
     check_numbers(&value)?;
-    serde_json_canonicalizer::to_vec(&value).map_err(|error| CanonicalError(Kind::Write(error)))
+    serde_json_canonicalizer::to_vec(&value)
+        .map_err(|error| CanonicalError(Kind::Write(words(&error))))
 }
 
 /// Reads a `T` from canonical bytes, at most `limit` of them.
@@ -61,8 +65,8 @@ pub fn decode<T: Serialize + DeserializeOwned>(
     if bytes.len() > limit {
         return Err(CanonicalError(Kind::TooLarge { bytes: bytes.len(), limit }));
     }
-    let value =
-        serde_json::from_slice(bytes).map_err(|error| CanonicalError(Kind::Parse(error)))?;
+    let value = serde_json::from_slice(bytes)
+        .map_err(|error| CanonicalError(Kind::Parse(words(&error))))?;
     let again = encode(&value)?;
     if again == bytes {
         return Ok(value);
@@ -79,6 +83,11 @@ pub fn digest<T: Serialize + ?Sized>(
     value: &T,
 ) -> Result<crate::digest::Blake3Digest, CanonicalError> {
     encode(value).map(|bytes| crate::digest::Blake3Digest::of(&bytes))
+}
+
+/// What went wrong, fit for a screen: the error of a parser quotes its input.
+fn words(error: &serde_json::Error) -> String {
+    printable(&error.to_string())
 }
 
 fn check_numbers(value: &Value) -> Result<(), CanonicalError> {

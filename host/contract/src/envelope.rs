@@ -84,7 +84,8 @@ fn signed_bytes(payload: &[u8]) -> Vec<u8> {
 }
 
 impl Envelope {
-    /// Signs `statement`, after checking that it makes sense in itself.
+    /// Signs `statement`, after checking that it makes sense in itself and that everyone can read
+    /// what is signed.
     ///
     /// # Errors
     /// When it does not, or is too large.
@@ -96,7 +97,10 @@ impl Envelope {
             return Err(EnvelopeError(Kind::TooLarge { bytes: payload.len() }));
         }
         let signature = key.sign(&signed_bytes(&payload));
-        Ok(Self { payload, key_id: key.public().id(), signature })
+        let envelope = Self { payload, key_id: key.public().id(), signature };
+        // A value can be built in memory that has no readable text, such as a parameter that is NaN.
+        envelope.unverified()?;
+        Ok(envelope)
     }
 
     /// Reads an envelope from its canonical bytes. Nothing is verified yet.

@@ -119,6 +119,17 @@ impl Computation {
     }
 }
 
+impl EvidenceClass {
+    /// What a reader may conclude.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Asserted => {
+                "the host's word that this component made these outputs from these inputs"
+            }
+        }
+    }
+}
+
 impl Usage {
     /// Rounds exact figures up to powers of two.
     pub fn rounded(cpu_ms: u64, memory_bytes: u64, wall_ms: u64) -> Self {

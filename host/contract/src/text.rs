@@ -40,12 +40,33 @@ fn error(what: &str, why: &'static str) -> Result<(), TextError> {
 /// Refuses control characters, which drive terminals, and the characters that reorder or hide text,
 /// which let a reviewer read something else than what is there.
 fn check_characters(what: &str, text: &str, allowed: fn(char) -> bool) -> Result<(), TextError> {
-    let is_trick = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     if text.chars().any(|c| is_trick(c) && !allowed(c)) {
         return error(what, "it holds a control character or an invisible one");
     }
     Ok(())
+}
+
+fn is_trick(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
+/// The beginning of a text that may come from anyone, on one line, with every character escaped
+/// that could play tricks on a screen.
+pub fn printable(text: &str) -> String {
+    let mut line = String::new();
+    for c in text.chars().take(MAX_LINE_BYTES) {
+        if is_trick(c) {
+            line.extend(c.escape_unicode());
+        } else {
+            line.push(c);
+        }
+    }
+    line
 }

@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use glovebox_contract::bundle::{
-    CheckResult, ComponentUse, NamedOutput, Report, RunReport, Verdict,
+    CheckResult, ComponentUse, NamedOutput, Report, RunReport, RunResult, Verdict,
 };
+use glovebox_contract::receipt::EvidenceClass;
 use serde::Serialize;
 
 use crate::files::FileFinding;
@@ -79,11 +80,24 @@ fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for run in report.runs() {
         print_run(run, out)?;
     }
+    print_notes(report, out)
+}
+
+/// What the words above mean, for a reader who meets them for the first time.
+fn print_notes(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let mut notes = Vec::new();
+    if report.runs().iter().any(|run| matches!(run.result, RunResult::Succeeded(_))) {
+        let asserted = EvidenceClass::Asserted;
+        notes.push(format!("{asserted}: {}", asserted.meaning()));
+    }
     if report.checks().iter().any(|check| check.result == CheckResult::NotPinned) {
-        writeln!(
-            out,
-            "\nnot pinned: the bundle's own word. Compare with what you know: --room, --host-key, --party"
-        )?;
+        notes.push(format!(
+            "{}: the bundle's own word; compare it with what you know: --room, --host-key, --party",
+            CheckResult::NotPinned
+        ));
+    }
+    if !notes.is_empty() {
+        writeln!(out, "\n{}", notes.join("\n"))?;
     }
     Ok(())
 }

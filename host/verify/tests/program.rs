@@ -91,7 +91,8 @@ fn a_good_bundle_is_verified() {
                  blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3
                  sha256:fd2da56ef916d2e58e537547199f8942d3fe3f193fef2fe5a54f5c95f5d9f827
 
-    not pinned: the bundle's own word. Compare with what you know: --room, --host-key, --party
+    asserted: the host's word that this component made these outputs from these inputs
+    not pinned: the bundle's own word; compare it with what you know: --room, --host-key, --party
 
     output file out.parquet  blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3
       holds  delay_by_wind of run 3defaebe604d1c722117a4404a87b182, asserted

@@ -11,6 +11,10 @@ use crate::limits::Limits;
 use crate::name::{Alias, AssetName};
 use crate::text::check_line;
 
+/// Aliases that no party may have: the host's own, and names that mean something else in front of a
+/// table's name in SQL.
+const RESERVED_ALIASES: [&str; 4] = [HOST_ALIAS, "output", "public", "information_schema"];
+
 /// Longest time to live of an output: 100 years.
 const MAX_TIME_TO_LIVE_DAYS: u64 = 36_500;
 
@@ -83,8 +87,9 @@ pub struct OutputSettings {
 }
 
 impl RoomDocument {
-    /// Checks that aliases and keys are distinct, that the creator is a party, that no party is
-    /// called `host`, and that there are no more collaborators than the limits allow.
+    /// Checks that aliases and keys are distinct, that the creator is a party, and that no
+    /// party has a reserved alias such as `host`. Their number is a matter of policy, see
+    /// [`RoomDocument::exceeds_limit`].
     ///
     /// # Errors
     /// When it does not make sense; it says what and why.
@@ -93,8 +98,11 @@ impl RoomDocument {
         let mut aliases = BTreeSet::new();
         let mut keys = BTreeSet::from([*self.host_key.as_bytes()]);
         for party in &self.collaborators {
-            if party.alias.as_str() == HOST_ALIAS {
-                return error("collaborators", "the alias `host` is the host's own");
+            if RESERVED_ALIASES.contains(&party.alias.as_str()) {
+                return error(
+                    "collaborators",
+                    "the aliases host, output, public and information_schema are taken",
+                );
             }
             if !aliases.insert(&party.alias) {
                 return error("collaborators", "two have the same alias");

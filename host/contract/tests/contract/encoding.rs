@@ -191,3 +191,12 @@ fn sizes_are_capped() {
         Envelope::sign(&room.statement("host", Body::RunStart(start)), &key("host")).unwrap();
     assert_eq!(Envelope::from_bytes(&envelope.to_bytes()).unwrap(), envelope);
 }
+
+#[test]
+fn errors_are_fit_for_a_screen() {
+    let field = "\u{1b}]0;owned\u{7}\u{202e}".to_owned() + &"x".repeat(10_000);
+    let bytes = serde_json::to_vec(&json!({ field: 1 })).unwrap();
+    let error = Envelope::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(error.contains("\\u{1b}]0;owned\\u{7}\\u{202e}xxx"), "{error}");
+    assert!(error.len() < 400 && !error.chars().any(char::is_control), "{error}");
+}

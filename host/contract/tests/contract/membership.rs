@@ -53,7 +53,10 @@ fn a_room_document_that_confuses_parties_is_refused() {
         assert!(refusal.detail().contains(expected), "{refusal}");
     };
     check(|d| d.collaborators[1].alias = parse("airline"), "same alias");
-    check(|d| d.collaborators[1].alias = parse("host"), "`host` is the host's own");
+    check(|d| d.collaborators[1].alias = parse("host"), "are taken");
+    check(|d| d.collaborators[1].alias = parse("output"), "are taken");
+    check(|d| d.collaborators[1].alias = parse("public"), "are taken");
+    check(|d| d.collaborators[1].alias = parse("information_schema"), "are taken");
     check(|d| d.collaborators[1].public_key = key("airline").public(), "keys are the same");
     check(|d| d.collaborators[1].public_key = key("host").public(), "keys are the same");
     check(|d| d.host_key = key("airline").public(), "keys are the same");

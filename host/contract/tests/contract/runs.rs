@@ -40,6 +40,13 @@ fn a_run_is_asked_for_by_a_runner_of_an_approved_revision() {
         |r| r.parameters = BTreeMap::from([(parse("other"), ParameterValue::Int64(1))]),
         Some(ReasonCode::ParameterInvalid),
     );
+    // Values that have no text to sign.
+    for unreadable in [f64::NAN, f64::INFINITY, -0.0] {
+        let mut room = Room::approved();
+        let Body::RunRequest(mut request) = room.request() else { panic!() };
+        request.parameters = [(parse("min_group"), ParameterValue::Float64(unreadable))].into();
+        assert!(room.tries("weather", Body::RunRequest(request)).is_err(), "{unreadable}");
+    }
 }
 
 #[test]
