@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use glovebox_contract::digest::ContentDigest;
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest, SOURCE_SECTION};
@@ -26,7 +27,7 @@ const WIT: [(&str, &str); 4] = [
 ];
 
 /// A component that was just built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Component {
     bytes: Vec<u8>,
     manifest: Manifest,
@@ -69,12 +70,19 @@ impl Component {
     }
 }
 
+impl fmt::Debug for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, digest) = (&self.manifest.name, &self.digest);
+        write!(f, "Component({name}, {} bytes, {digest})", self.bytes.len())
+    }
+}
+
 fn append_section<T: Serialize>(
     bytes: &mut Vec<u8>,
     name: &str,
     value: &T,
 ) -> Result<(), BuildError> {
-    let json = serde_json_canonicalizer::to_vec(value)
+    let json = glovebox_contract::canonical::encode(value)
         .map_err(|error| BuildError::new(format!("section `{name}` cannot be encoded: {error}")))?;
     let section = CustomSection { name: name.into(), data: Cow::Owned(json) };
     bytes.push(section.id());

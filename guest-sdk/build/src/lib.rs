@@ -10,9 +10,11 @@ mod component;
 mod error;
 mod header;
 mod notebook;
+mod package;
 mod script;
+mod toolchain;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use component::Component;
 pub use error::{BuildError, Position};
@@ -20,10 +22,13 @@ pub use notebook::{build_sql, verify_sql};
 
 /// How to build.
 #[derive(Debug, Clone, Default)]
-#[non_exhaustive]
 pub struct BuildOptions {
     /// Leave the source out of the component. A SQL notebook cannot be hidden.
     pub hidden: bool,
+    /// Let rustup install the target of Rust notebooks when it is missing.
+    pub install_target: bool,
+    /// Where cargo keeps what it compiles; the package's own `target` when absent.
+    pub target_directory: Option<PathBuf>,
 }
 
 /// Builds what `path` is: a `.sql` file or the directory of a cargo package.
@@ -40,7 +45,7 @@ pub fn build(
     let unreadable =
         |error: std::io::Error| BuildError::new(format!("cannot be read: {error}")).in_file(path);
     if path.is_dir() {
-        return Err(BuildError::new("cargo packages are not built yet").in_file(path));
+        return package::build(path, options, progress);
     }
     if path.extension().is_none_or(|extension| extension != "sql") {
         std::fs::metadata(path).map_err(unreadable)?;

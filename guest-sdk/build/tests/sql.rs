@@ -1,35 +1,13 @@
 //! SQL notebooks, from text to component.
 
+mod support;
+
 use glovebox_build::{build_sql, verify_sql};
-use wasmparser::{Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{Validator, WasmFeatures};
+
+use crate::support::{sections, wit};
 
 const NOTEBOOK: &str = include_str!("../../../examples/flights-weather/delay-by-wind.sql");
-
-fn wit(component: &[u8]) -> String {
-    let decoded = wit_component::decode(component).unwrap();
-    let mut printer = wit_component::WitPrinter::default();
-    printer.print(decoded.resolve(), decoded.package(), &[]).unwrap();
-    printer.output.to_string()
-}
-
-fn sections(component: &[u8]) -> Vec<(String, String)> {
-    let mut depth = 0;
-    let mut found = Vec::new();
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.unwrap() {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
-            Payload::CustomSection(section)
-                if depth == 1 && section.name().starts_with("glovebox:") =>
-            {
-                let text = String::from_utf8(section.data().to_vec()).unwrap();
-                found.push((section.name().to_owned(), text));
-            }
-            _ => {}
-        }
-    }
-    found
-}
 
 #[test]
 fn imports_the_script_interface_and_nothing_else() {

@@ -176,6 +176,7 @@ fn last(offsets: &[i32]) -> usize {
     offsets.last().map_or(0, |last| *last as usize)
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 impl Column {
     /// A column without rows.
     pub(crate) fn empty(data_type: &DataType) -> Self {

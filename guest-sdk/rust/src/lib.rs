@@ -53,7 +53,9 @@ mod backend;
 // Generated from the WIT package; tests/bindings.rs keeps it so.
 #[cfg(target_arch = "wasm32")]
 #[rustfmt::skip]
-mod bindings;
+#[doc(hidden)]
+#[expect(unreachable_pub, reason = "generated")]
+pub mod bindings;
 mod buffer;
 mod builder;
 mod column;

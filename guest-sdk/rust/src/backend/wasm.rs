@@ -19,19 +19,19 @@ pub(crate) struct Output {
     schema: data::Schema,
 }
 
-impl From<types::Error> for Error {
-    fn from(error: types::Error) -> Self {
-        let code = match error.code {
-            types::ErrorCode::NotGranted => ErrorCode::NotGranted,
-            types::ErrorCode::InvalidArgument => ErrorCode::InvalidArgument,
-            types::ErrorCode::SchemaMismatch => ErrorCode::SchemaMismatch,
-            types::ErrorCode::LimitExceeded => ErrorCode::LimitExceeded,
-            types::ErrorCode::PolicyDenied => ErrorCode::PolicyDenied,
-            types::ErrorCode::Closed => ErrorCode::Closed,
-            types::ErrorCode::Internal => ErrorCode::Internal,
-        };
-        Self::with_code(code, error.message)
-    }
+/// The host's error. Not a `From`: that would be the one for every `std::error::Error`, which
+/// forgets the code.
+fn refused(error: types::Error) -> Error {
+    let code = match error.code {
+        types::ErrorCode::NotGranted => ErrorCode::NotGranted,
+        types::ErrorCode::InvalidArgument => ErrorCode::InvalidArgument,
+        types::ErrorCode::SchemaMismatch => ErrorCode::SchemaMismatch,
+        types::ErrorCode::LimitExceeded => ErrorCode::LimitExceeded,
+        types::ErrorCode::PolicyDenied => ErrorCode::PolicyDenied,
+        types::ErrorCode::Closed => ErrorCode::Closed,
+        types::ErrorCode::Internal => ErrorCode::Internal,
+    };
+    Error::with_code(code, error.message)
 }
 
 impl From<Error> for types::Error {
@@ -99,7 +99,7 @@ fn fields(schema: &data::Schema) -> Result<Vec<Field>> {
 
 impl Room {
     pub(crate) fn parameter(&self, name: &str) -> Result<Scalar> {
-        Ok(received(parameters::get(name)?))
+        Ok(received(parameters::get(name).map_err(refused)?))
     }
 
     pub(crate) fn parameters(&self) -> Vec<(String, Scalar)> {
@@ -111,12 +111,12 @@ impl Room {
     }
 
     pub(crate) fn table(&self, name: &str) -> Result<Table> {
-        Ok(Table(tables::open_table(name)?))
+        Ok(Table(tables::open_table(name).map_err(refused)?))
     }
 
     pub(crate) fn query(&self, statement: &str, parameters: &[Scalar]) -> Result<Reader> {
         let parameters: Vec<_> = parameters.iter().map(sent).collect();
-        Ok(Reader(sql::query(statement, &parameters)?))
+        Ok(Reader(sql::query(statement, &parameters).map_err(refused)?))
     }
 
     pub(crate) fn output_names(&self) -> Vec<String> {
@@ -124,7 +124,7 @@ impl Room {
     }
 
     pub(crate) fn output(&self, name: &str) -> Result<Output> {
-        let handle = outputs::open_output(name)?;
+        let handle = outputs::open_output(name).map_err(refused)?;
         let schema = handle.schema();
         Ok(Output { handle, schema })
     }
@@ -170,7 +170,7 @@ impl Table {
             limit: options.limit,
             batch_rows: options.batch_rows,
         };
-        Ok(Reader(self.0.scan(options)?))
+        Ok(Reader(self.0.scan(options).map_err(refused)?))
     }
 }
 
@@ -180,7 +180,7 @@ impl Reader {
     }
 
     pub(crate) fn next(&mut self) -> Result<Option<Batch>> {
-        Ok(self.0.next()?.map(Batch))
+        Ok(self.0.next().map_err(refused)?.map(Batch))
     }
 }
 
@@ -194,7 +194,7 @@ impl Batch {
     }
 
     pub(crate) fn columns(&self, wanted: &[usize], fields: &[Field]) -> Result<Vec<Column>> {
-        let columns = self.0.columns(&indices(wanted))?;
+        let columns = self.0.columns(&indices(wanted)).map_err(refused)?;
         let mut decoder = Decoder {
             nodes: columns.nodes.into_iter().map(|node| (node.length, node.null_count)),
             buffers: columns.buffers.into_iter(),
@@ -203,11 +203,11 @@ impl Batch {
     }
 
     pub(crate) fn slice(&self, offset: usize, length: usize) -> Result<Self> {
-        Ok(Self(self.0.slice(offset as u64, length as u64)?))
+        Ok(Self(self.0.slice(offset as u64, length as u64).map_err(refused)?))
     }
 
     pub(crate) fn project(&self, wanted: &[usize], _fields: &[Field]) -> Result<Self> {
-        Ok(Self(self.0.project(&indices(wanted))?))
+        Ok(Self(self.0.project(&indices(wanted)).map_err(refused)?))
     }
 }
 
@@ -223,16 +223,17 @@ impl Output {
             .map(|(length, null_count)| data::FieldNode { length, null_count })
             .collect();
         let columns = data::ColumnsParam { nodes: &nodes, buffers: &buffers };
-        let batch = data::RecordBatch::from_columns(&self.schema, rows as u64, columns)?;
-        Ok(self.handle.write(&batch)?)
+        let batch =
+            data::RecordBatch::from_columns(&self.schema, rows as u64, columns).map_err(refused)?;
+        self.handle.write(&batch).map_err(refused)
     }
 
     pub(crate) fn write_batch(&mut self, batch: &Batch) -> Result<()> {
-        Ok(self.handle.write(&batch.0)?)
+        self.handle.write(&batch.0).map_err(refused)
     }
 
     pub(crate) fn finish(self) -> Result<OutputSummary> {
-        let summary = outputs::Output::finish(self.handle)?;
+        let summary = outputs::Output::finish(self.handle).map_err(refused)?;
         Ok(OutputSummary { rows: summary.rows, bytes: summary.bytes })
     }
 }
