@@ -2,7 +2,7 @@
 //!
 //! A component passes [`admission`] first, is compiled by an [`engine::Engine`] in a jailed child,
 //! and runs with [`run::run_notebook`] against the [`services::Services`] of its run, linked to
-//! nothing but the interfaces it was granted. Arrow data crosses through `transfer` alone.
+//! nothing but the interfaces it was granted. Arrow data crosses through [`transfer`] alone.
 #![cfg_attr(
     not(test),
     deny(
@@ -15,6 +15,22 @@
     )
 )]
 
+pub mod admission;
 pub mod arrow_types;
+pub mod engine;
+pub mod inspect;
+mod interfaces;
+mod memory;
+mod outputs;
+pub mod run;
 pub mod services;
+mod state;
+#[cfg(test)]
+mod testing;
+mod text;
 pub mod transfer;
+
+pub use admission::{AdmissionError, admit, admit_run, served_interfaces};
+pub use engine::{CompiledComponent, Engine, EngineError};
+pub use inspect::{Inspection, inspect};
+pub use run::{RunError, run_notebook};

@@ -1,0 +1,122 @@
+//! One memory budget for a run: the guest's own memory and the batches held for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use glovebox_contract::reason::ReasonCode;
+use wasmtime::ResourceLimiter;
+
+use crate::admission::{MAX_MEMORIES, MAX_TABLE_ELEMENTS};
+use crate::services::{ErrorCode, HostError};
+
+/// Most instances of core modules and components.
+const MAX_INSTANCES: usize = 128;
+/// Most tables.
+const MAX_TABLES: usize = 64;
+
+/// Bytes that may still be used, shared by the guest's memory and the host's batches.
+#[derive(Clone)]
+pub(crate) struct Budget(Arc<Account>);
+
+struct Account {
+    limit: u64,
+    used: AtomicU64,
+    /// Whether something was refused: a trap after that is most likely the guest giving up.
+    refused: AtomicBool,
+}
+
+/// Bytes in use; given back when dropped.
+pub(crate) struct Charge {
+    account: Arc<Account>,
+    bytes: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self(Arc::new(Account { limit, used: AtomicU64::new(0), refused: AtomicBool::new(false) }))
+    }
+
+    /// Takes `bytes` for a batch.
+    pub(crate) fn charge(&self, bytes: u64) -> Result<Arc<Charge>, HostError> {
+        if !self.take(bytes) {
+            return Err(HostError::new(
+                ErrorCode::LimitExceeded,
+                ReasonCode::MemoryLimit,
+                format!("{bytes} more bytes are over the memory limit of {}", self.0.limit),
+            ));
+        }
+        Ok(Arc::new(Charge { account: Arc::clone(&self.0), bytes }))
+    }
+
+    pub(crate) fn was_refused(&self) -> bool {
+        self.0.refused.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let taken = self.0.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|used| *used <= self.0.limit)
+        });
+        if taken.is_err() {
+            self.0.refused.store(true, Ordering::Relaxed);
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.account.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What wasmtime asks before the guest gets more. A refusal makes `memory.grow` return -1, so a
+/// guest that can do with less goes on.
+impl ResourceLimiter for Budget {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(self.take(desired.saturating_sub(current) as u64))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired as u64 <= MAX_TABLE_ELEMENTS)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        usize::try_from(MAX_MEMORIES).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_memory_and_batches_share_one_limit() {
+        let mut budget = Budget::new(100);
+        assert!(budget.memory_growing(0, 60, None).unwrap());
+        let held = budget.charge(40).unwrap();
+        assert!(!budget.was_refused());
+        assert!(!budget.memory_growing(60, 61, None).unwrap());
+        assert!(budget.was_refused());
+        drop(held);
+        assert!(budget.memory_growing(60, 61, None).unwrap());
+        assert_eq!(budget.charge(u64::MAX).err().unwrap().reason(), ReasonCode::MemoryLimit);
+    }
+}
