@@ -1,1 +1,51 @@
-//! Under construction.
+//! The query engine of Glovebox: the only crate that names DataFusion.
+//!
+//! A [`Session`] knows the tables that one run was granted, as files that the host has opened,
+//! and nothing else: no file system, no network, no clock, no function that is not on the
+//! reviewed list in `policies/sql/functions.txt`. The same statement over the same files gives
+//! the same batches in the same order, also in parallel.
+//!
+//! | file | what |
+//! |---|---|
+//! | `input` | what a session is made from |
+//! | `store`, `table`, `catalog` | from opened files to names that SQL can resolve |
+//! | `describe` | schema of a party's files |
+//! | `policy`, `plan_policy`, `functions` | which SQL may run |
+//! | `arrange`, `exact_sum` | the same answer every time |
+//! | `session`, `script`, `stream` | planning and running |
+//! | `edge`, `coerce` | schemas and values where batches leave |
+//! | `error`, `guard` | no cell value in an error |
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable
+    )
+)]
+
+mod arrange;
+mod catalog;
+mod coerce;
+mod describe;
+mod edge;
+mod error;
+mod exact_sum;
+mod functions;
+mod guard;
+mod input;
+mod plan_policy;
+mod policy;
+mod script;
+mod session;
+mod store;
+mod stream;
+mod table;
+
+pub use describe::{INFERRED_ROWS, describe};
+pub use input::{FileFormat, InputFile, InputTable, SessionSettings};
+pub use session::Session;

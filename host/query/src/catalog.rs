@@ -1,0 +1,140 @@
+//! The names that SQL can resolve: `alias.table` for granted tables, bare names for views.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::{DataFusionError, Result, TableReference};
+use datafusion::datasource::ViewTable;
+use datafusion::logical_expr::LogicalPlan;
+
+/// Name of the one catalog. No alias can be written so, hence nobody can name it by accident.
+pub(crate) const CATALOG: &str = "#glovebox";
+
+/// Name of the schema of views, which no alias can have.
+pub(crate) const VIEWS: &str = "#views";
+
+type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
+
+/// Granted tables by alias and name, and the views of a script.
+#[derive(Clone, Default)]
+pub(crate) struct GrantedCatalog {
+    schemas: Arc<BTreeMap<String, Arc<GrantedSchema>>>,
+    views: Arc<GrantedSchema>,
+}
+
+/// Tables by name.
+#[derive(Default)]
+struct GrantedSchema {
+    tables: Mutex<Tables>,
+}
+
+impl GrantedCatalog {
+    /// A catalog of `tables`, each with its alias and its name, and of no view.
+    pub(crate) fn new(
+        tables: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
+    ) -> Self {
+        let mut schemas: BTreeMap<String, Tables> = BTreeMap::new();
+        for (alias, name, table) in tables {
+            schemas.entry(alias).or_default().insert(name, table);
+        }
+        let schemas = schemas
+            .into_iter()
+            .map(|(alias, tables)| (alias, Arc::new(GrantedSchema { tables: Mutex::new(tables) })));
+        Self { schemas: Arc::new(schemas.collect()), views: Arc::default() }
+    }
+
+    /// The same tables with no views: what one script or one query sees at its start.
+    pub(crate) fn without_views(&self) -> Self {
+        Self { schemas: Arc::clone(&self.schemas), views: Arc::default() }
+    }
+
+    /// Whether SQL may read what it calls `name`.
+    pub(crate) fn has(&self, name: &TableReference) -> bool {
+        match name {
+            TableReference::Bare { table } => self.views.has(table),
+            TableReference::Partial { schema, table } => {
+                self.schemas.get(schema.as_ref()).is_some_and(|schema| schema.has(table))
+            }
+            TableReference::Full { .. } => false,
+        }
+    }
+
+    /// Adds a view; `false` when there is one already and it may not be replaced.
+    pub(crate) fn add_view(&self, name: &str, plan: LogicalPlan, replace: bool) -> bool {
+        let mut views = self.views.lock();
+        if views.contains_key(name) && !replace {
+            return false;
+        }
+        views.insert(name.to_owned(), Arc::new(ViewTable::new(plan, None)));
+        true
+    }
+}
+
+impl GrantedSchema {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has(&self, table: &str) -> bool {
+        self.lock().contains_key(table)
+    }
+}
+
+impl fmt::Debug for GrantedCatalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.schemas.iter()).entry(&VIEWS, &self.views).finish()
+    }
+}
+
+impl fmt::Debug for GrantedSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.lock().keys()).finish()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for GrantedSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        Ok(self.lock().get(name).cloned())
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.has(name)
+    }
+}
+
+impl CatalogProvider for GrantedCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        self.schemas.keys().cloned().collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        let schema = if name == VIEWS { Some(&self.views) } else { self.schemas.get(name) };
+        schema.map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
+    }
+}
+
+impl CatalogProviderList for GrantedCatalog {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![CATALOG.to_owned()]
+    }
+
+    fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        (name == CATALOG).then(|| Arc::new(self.clone()) as Arc<dyn CatalogProvider>)
+    }
+}

@@ -1,0 +1,77 @@
+//! What a session is made from: opened files, granted columns, limits.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use glovebox_contract::column::Column;
+use glovebox_contract::name::{Identifier, TableName};
+use glovebox_contract::parameter::ParameterValue;
+
+/// Format of the files of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values (RFC 4180) with a header row.
+    Csv,
+    /// One JSON object a line.
+    Ndjson,
+    /// Arrow IPC *file* format (also called Feather version 2), not the stream format.
+    ArrowIpc,
+}
+
+/// A file that the host opened for reading.
+#[derive(Debug)]
+pub struct InputFile {
+    /// The open file. It is read at positions only, so its cursor is never used.
+    pub file: File,
+    /// Its size in bytes when its digest was taken.
+    pub bytes: u64,
+}
+
+/// A table as granted to one run.
+#[derive(Debug)]
+pub struct InputTable {
+    /// Its name, `alias.table`.
+    pub name: TableName,
+    /// Format of all its files.
+    pub format: FileFormat,
+    /// All columns of the files, when the host knows them; checked against the files.
+    pub file_columns: Option<Vec<Column>>,
+    /// The columns the run may see, with the types it sees.
+    pub granted: Vec<Column>,
+    /// Its files, in the order in which a scan reads them.
+    pub files: Vec<InputFile>,
+}
+
+/// Limits and parameters of a session.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// Most bytes of memory for the engine's operators.
+    pub memory_bytes: u64,
+    /// Folder for temporary files; without one, nothing is ever written.
+    pub scratch: Option<PathBuf>,
+    /// Most bytes of temporary files.
+    pub scratch_bytes: u64,
+    /// Worker threads, and partitions of a query that may run in parallel; at least 1.
+    pub partitions: usize,
+    /// Most rows of a batch; at least 1. Batches of wide rows are smaller.
+    pub batch_rows: usize,
+    /// The run's parameters, which a script reads as `:name`.
+    pub parameters: BTreeMap<Identifier, ParameterValue>,
+}
+
+impl Default for SessionSettings {
+    /// 1 GiB of memory, no scratch space, two partitions, 8,192 rows, no parameters.
+    fn default() -> Self {
+        Self {
+            memory_bytes: 1 << 30,
+            scratch: None,
+            scratch_bytes: 0,
+            partitions: 2,
+            batch_rows: 8_192,
+            parameters: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! A run's query engine: its granted tables, its threads, its limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool,
+};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::{SessionStateDefaults, context::SessionConfig};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::sql::parser::Statement as PlannedStatement;
+use datafusion::sql::sqlparser::ast::{Expr, Ident, LimitClause, Query, SetExpr, Statement, Value};
+use glovebox_contract::reason::ReasonCode;
+use glovebox_sandbox::services::{
+    BatchStream, HostError, OutputTables, QueryEngine, Scalar, ScanOptions,
+};
+use tokio::runtime::Runtime;
+
+use crate::arrange::{Arranged, RowsOrdered, arrange};
+use crate::catalog::{CATALOG, GrantedCatalog, VIEWS};
+use crate::edge::{Edge, plain_schema};
+use crate::error::{Result, error, execution, planning};
+use crate::functions::AllowedFunctions;
+use crate::input::{InputTable, SessionSettings};
+use crate::plan_policy::check_plan;
+use crate::policy::{check_tables, parse_predicate, parse_query};
+use crate::store::{GrantedFiles, OnlyGrantedFiles};
+use crate::stream::QueryStream;
+use crate::table::PreparedTable;
+
+/// Stack of the thread that plans: syntax and plans are trees that code walks by recursion.
+const PLANNING_STACK_BYTES: usize = 64 << 20;
+
+/// Stack of the threads that run plans, whose expressions are such trees, too.
+const RUNNING_STACK_BYTES: usize = 16 << 20;
+
+/// The query engine of one run.
+///
+/// Its methods block, so they must not be called on a thread of an asynchronous runtime.
+#[derive(Debug)]
+pub struct Session {
+    tables: BTreeMap<String, PreparedTable>,
+    /// What SQL sees.
+    queries: GrantedCatalog,
+    /// The same tables, with the types of the grant.
+    scans: GrantedCatalog,
+    state: SessionState,
+    pub(crate) settings: SessionSettings,
+    /// Last, so that plans are dropped before their threads.
+    runtime: Runtime,
+}
+
+impl Session {
+    /// A session that can read `tables` and nothing else.
+    ///
+    /// # Errors
+    /// `schema-mismatch` when files do not have the granted columns, `input-corrupt`,
+    /// `input-unreadable` or `input-changed` when they cannot be read.
+    pub fn new(tables: Vec<InputTable>, settings: SessionSettings) -> Result<Self> {
+        let mut store = GrantedFiles::default();
+        let mut prepared = BTreeMap::new();
+        for (number, table) in tables.into_iter().enumerate() {
+            let name = table.name.clone();
+            let table = PreparedTable::new(number, table, &mut store)?;
+            if prepared.insert(name.as_str().to_owned(), table).is_some() {
+                let detail = format!("table {name} is granted twice");
+                return Err(error(ReasonCode::Internal, detail));
+            }
+        }
+        let named = |name: &String| {
+            let (alias, table) = name.split_once('.').unwrap_or((name, ""));
+            (alias.to_owned(), table.to_owned())
+        };
+        let queries = GrantedCatalog::new(prepared.iter().map(|(name, table)| {
+            let (alias, name) = named(name);
+            (alias, name, Arc::new(table.for_queries()) as _)
+        }));
+        let scans = GrantedCatalog::new(prepared.iter().map(|(name, table)| {
+            let (alias, name) = named(name);
+            (alias, name, Arc::new(table.for_scans()) as _)
+        }));
+        let environment = environment(store, &settings).map_err(|failure| execution(&failure))?;
+        let state = session_state(&settings, environment, queries.clone())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(settings.partitions.max(1))
+            .max_blocking_threads(2)
+            .thread_name("query")
+            .thread_stack_size(RUNNING_STACK_BYTES)
+            .build()
+            .map_err(|_| error(ReasonCode::Internal, "the query threads cannot be started"))?;
+        Ok(Self { tables: prepared, queries, scans, state, settings, runtime })
+    }
+
+    /// What a script sees at its start: the granted tables and no views.
+    pub(crate) fn fresh_catalog(&self) -> GrantedCatalog {
+        self.queries.without_views()
+    }
+
+    /// The state of this session, but with the names of `catalog`.
+    pub(crate) fn state_with(&self, catalog: GrantedCatalog) -> SessionState {
+        SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_catalog_list(Arc::new(catalog))
+            .build()
+    }
+
+    /// Checks `query` and plans it against the names of `state`.
+    pub(crate) fn plan(
+        &self,
+        state: &SessionState,
+        catalog: &GrantedCatalog,
+        query: Query,
+        parameters: &ParamValues,
+    ) -> Result<LogicalPlan> {
+        check_tables(&query, catalog)?;
+        let statement = PlannedStatement::Statement(Box::new(Statement::Query(Box::new(query))));
+        let plan = self
+            .runtime
+            .block_on(state.statement_to_plan(statement))
+            .map_err(|failure| planning(&failure))?;
+        let plan =
+            plan.with_param_values(parameters.clone()).map_err(|failure| planning(&failure))?;
+        check_plan(&plan)?;
+        Ok(plan)
+    }
+
+    /// Orders `plan` and turns it into what runs.
+    pub(crate) fn physical(
+        &self,
+        state: &SessionState,
+        plan: LogicalPlan,
+        rows: RowsOrdered,
+    ) -> Result<Running> {
+        let Arranged { plan, parallel } =
+            arrange(plan, rows).map_err(|failure| planning(&failure))?;
+        let mut state = state.clone();
+        if !parallel {
+            state.config_mut().options_mut().execution.target_partitions = 1;
+        }
+        let plan = self
+            .runtime
+            .block_on(state.create_physical_plan(&plan))
+            .map_err(|failure| optimizing(&failure))?;
+        Ok(Running { plan, state })
+    }
+
+    /// Starts what [`Self::physical`] made.
+    pub(crate) fn start(&self, running: Running, edge: Edge) -> QueryStream {
+        let Running { plan, state } = running;
+        QueryStream::start(self.runtime.handle(), plan, state.task_ctx(), edge)
+    }
+
+    fn start_query(&self, text: &str, parameters: &ParamValues) -> Result<QueryStream> {
+        let running = on_large_stack(|| {
+            let query = parse_query(text)?;
+            let plan = self.plan(&self.state, &self.queries, *query, parameters)?;
+            self.physical(&self.state, plan, RowsOrdered::Stably)
+        })?;
+        let schema = plain_schema(&running.plan.schema());
+        let edge = Edge::new(schema, self.settings.batch_rows, ReasonCode::QueryFailed);
+        Ok(self.start(running, edge))
+    }
+
+    fn start_scan(&self, table: &str, options: ScanOptions) -> Result<QueryStream> {
+        let prepared = self.table(table)?;
+        let granted = prepared.granted();
+        let columns = match &options.columns {
+            None => granted.fields().iter().map(|field| field.name().clone()).collect(),
+            Some(columns) => columns.clone(),
+        };
+        let mut seen = BTreeSet::new();
+        let mut positions = Vec::with_capacity(columns.len());
+        for column in &columns {
+            let position = granted.index_of(column).map_err(|_| {
+                let column: String = column.chars().take(100).collect();
+                error(
+                    ReasonCode::ColumnNotGranted,
+                    format!("column `{}` of {table} is not granted", column.escape_debug()),
+                )
+            })?;
+            if !seen.insert(position) {
+                return Err(error(ReasonCode::InvalidArgument, "a column is listed twice"));
+            }
+            positions.push(position);
+        }
+        if columns.is_empty() {
+            return Err(error(ReasonCode::InvalidArgument, "a scan reads at least one column"));
+        }
+        let rows = options.batch_rows.map_or(self.settings.batch_rows, |rows| {
+            usize::try_from(rows).unwrap_or(usize::MAX).clamp(1, MOST_BATCH_ROWS)
+        });
+        let running = on_large_stack(|| {
+            let query = scan_query(table, &columns, options.filter.as_deref(), options.limit)?;
+            let mut state = self.state_with(self.scans.clone());
+            let config = state.config().clone().with_batch_size(rows);
+            *state.config_mut() = config;
+            let plan = self.plan(&state, &self.scans, *query, &ParamValues::List(Vec::new()))?;
+            self.physical(&state, plan, RowsOrdered::Stably)
+        })?;
+        let schema = granted
+            .project(&positions)
+            .map_err(|_| error(ReasonCode::Internal, "the columns of a scan are gone"))?;
+        Ok(self.start(running, Edge::new(Arc::new(schema), rows, ReasonCode::SchemaMismatch)))
+    }
+
+    fn table(&self, name: &str) -> Result<&PreparedTable> {
+        self.tables.get(name).ok_or_else(|| {
+            let name: String = name.chars().take(130).collect();
+            error(
+                ReasonCode::TableNotGranted,
+                format!("table {} is not granted", name.escape_debug()),
+            )
+        })
+    }
+}
+
+/// Most rows that a guest may ask for in one batch.
+const MOST_BATCH_ROWS: usize = 1 << 20;
+
+/// A physical plan and the settings it runs with.
+pub(crate) struct Running {
+    pub(crate) plan: Arc<dyn ExecutionPlan>,
+    state: SessionState,
+}
+
+impl QueryEngine for Session {
+    fn table_schema(&self, table: &str) -> Result<arrow::datatypes::SchemaRef> {
+        Ok(Arc::clone(self.table(table)?.granted()))
+    }
+
+    fn scan(&mut self, table: &str, options: ScanOptions) -> Result<Box<dyn BatchStream>> {
+        Ok(Box::new(self.start_scan(table, options)?))
+    }
+
+    fn query(&mut self, statement: &str, parameters: &[Scalar]) -> Result<Box<dyn BatchStream>> {
+        let values = parameters.iter().map(scalar_value).collect::<Result<Vec<_>>>()?;
+        Ok(Box::new(self.start_query(statement, &ParamValues::from(values))?))
+    }
+
+    fn run_script(&mut self, text: &str, outputs: &mut dyn OutputTables) -> Result<()> {
+        crate::script::run(self, text, outputs)
+    }
+}
+
+/// Optimising finds types that do not fit; it also reads footers, whose errors may quote values.
+fn optimizing(failure: &datafusion::common::DataFusionError) -> HostError {
+    use datafusion::common::DataFusionError::{Plan, SchemaError};
+    match failure.find_root() {
+        Plan(_) | SchemaError(..) => planning(failure),
+        _ => execution(failure),
+    }
+}
+
+/// `SELECT columns FROM table WHERE filter LIMIT limit`, put together as syntax, not as text.
+fn scan_query(
+    table: &str,
+    columns: &[String],
+    filter: Option<&str>,
+    limit: Option<u64>,
+) -> Result<Box<Query>> {
+    let quoted = |name: &str| Ident::with_quote('"', name).to_string();
+    let table: Vec<_> = table.split('.').map(quoted).collect();
+    let columns: Vec<_> = columns.iter().map(|column| quoted(column)).collect();
+    let text = format!("SELECT {} FROM {}", columns.join(", "), table.join("."));
+    let mut query = parse_query(&text)?;
+    if let Some(filter) = filter
+        && let SetExpr::Select(select) = query.body.as_mut()
+    {
+        select.selection = Some(parse_predicate(filter)?);
+    }
+    if let Some(limit) = limit {
+        query.limit_clause = Some(LimitClause::LimitOffset {
+            limit: Some(Expr::value(Value::Number(limit.to_string(), false))),
+            offset: None,
+            limit_by: Vec::new(),
+        });
+    }
+    Ok(query)
+}
+
+/// Runs `work` on a thread whose stack is large enough for any statement within the limits.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let failed = || error(ReasonCode::Internal, "the statement could not be planned");
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("plan".into())
+            .stack_size(PLANNING_STACK_BYTES)
+            .spawn_scoped(scope, work)
+            .map_err(|_| failed())?;
+        thread.join().unwrap_or_else(|_| Err(failed()))
+    })
+}
+
+fn scalar_value(scalar: &Scalar) -> Result<ScalarValue> {
+    Ok(match scalar {
+        Scalar::Null => ScalarValue::Null,
+        Scalar::Boolean(value) => ScalarValue::from(*value),
+        Scalar::Int64(value) => ScalarValue::from(*value),
+        Scalar::UInt64(value) => ScalarValue::from(*value),
+        Scalar::Float64(value) => ScalarValue::from(*value),
+        Scalar::Utf8(value) => ScalarValue::from(value.as_str()),
+        Scalar::Binary(value) => ScalarValue::Binary(Some(value.clone())),
+        Scalar::Date32(value) => ScalarValue::Date32(Some(*value)),
+        Scalar::TimestampMicros(value) => {
+            ScalarValue::TimestampMicrosecond(Some(*value), Some("UTC".into()))
+        }
+        Scalar::Decimal128 { value, precision, scale } => {
+            ScalarValue::try_new_decimal128(*value, *precision, *scale)
+                .map_err(|_| error(ReasonCode::InvalidArgument, "a decimal is out of range"))?
+        }
+    })
+}
+
+fn environment(
+    store: GrantedFiles,
+    settings: &SessionSettings,
+) -> datafusion::common::Result<Arc<RuntimeEnv>> {
+    let bytes = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
+    const NAMED: NonZeroUsize = NonZeroUsize::MIN;
+    let (pool, disk): (Arc<dyn MemoryPool>, _) = match &settings.scratch {
+        // Spilling operators share what the others leave.
+        Some(scratch) => (
+            Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED)),
+            DiskManagerBuilder::default()
+                .with_mode(DiskManagerMode::Directories(vec![scratch.clone()]))
+                .with_max_temp_directory_size(settings.scratch_bytes),
+        ),
+        None => (
+            Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(bytes), NAMED)),
+            DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+        ),
+    };
+    RuntimeEnvBuilder::new()
+        .with_memory_pool(pool)
+        .with_disk_manager_builder(disk)
+        .with_object_store_registry(Arc::new(OnlyGrantedFiles::new(store)?))
+        .build_arc()
+}
+
+fn session_state(
+    settings: &SessionSettings,
+    environment: Arc<RuntimeEnv>,
+    catalog: GrantedCatalog,
+) -> Result<SessionState> {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(settings.partitions.max(1))
+        .with_batch_size(settings.batch_rows.max(1))
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, VIEWS)
+        .with_information_schema(false);
+    let options = config.options_mut();
+    options.execution.planning_concurrency = 1;
+    options.execution.enable_recursive_ctes = false;
+    // A sort that may spill sets memory aside; a small session has to spare some.
+    let reserve = usize::try_from(settings.memory_bytes / 16).unwrap_or(usize::MAX);
+    options.execution.sort_spill_reservation_bytes =
+        options.execution.sort_spill_reservation_bytes.min(reserve);
+    // These stop early at rows that depend on timing.
+    options.optimizer.enable_distinct_aggregation_soft_limit = false;
+    options.optimizer.enable_topk_aggregation = false;
+    let functions = AllowedFunctions::new().map_err(|failure| execution(&failure))?;
+    Ok(SessionStateBuilder::new()
+        .with_session_id("glovebox".into())
+        .with_config(config)
+        .with_runtime_env(environment)
+        .with_catalog_list(Arc::new(catalog))
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(functions.scalar)
+        .with_aggregate_functions(functions.aggregate)
+        .with_window_functions(functions.window)
+        .build())
+}

@@ -1,0 +1,319 @@
+//! A granted table: files with some of their columns.
+
+use std::sync::Arc;
+
+use arrow::compute::can_cast_types;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Result as PlanResult, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::file_format::FileFormat as Reader;
+use datafusion::datasource::file_format::arrow::ArrowFormat;
+use datafusion::datasource::file_format::csv::CsvFormat;
+use datafusion::datasource::file_format::json::JsonFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{CastExpr, Column as ColumnExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use glovebox_contract::column::{Column, ColumnType};
+use glovebox_contract::reason::ReasonCode;
+use glovebox_sandbox::arrow_types::{arrow_to_column_type, column_type_to_arrow};
+
+use crate::describe::{csv_header, file_schema};
+use crate::error::{Result, error, input};
+use crate::input::{FileFormat, InputTable};
+use crate::store::{GrantedFiles, STORE_URL};
+
+/// A table whose files are in the store and agree with what was granted.
+#[derive(Debug)]
+pub(crate) struct PreparedTable {
+    format: FileFormat,
+    /// Columns that the reader of the format has to know: for Parquet and NDJSON the granted
+    /// ones, for CSV and Arrow, which go by position, all.
+    read: SchemaRef,
+    /// For each granted column its position in `read`.
+    positions: Vec<usize>,
+    granted: SchemaRef,
+    files: Vec<PartitionedFile>,
+}
+
+impl PreparedTable {
+    /// Checks the files of `table` against its grant and moves them to `store`.
+    pub(crate) fn new(number: usize, table: InputTable, store: &mut GrantedFiles) -> Result<Self> {
+        let InputTable { name, format, file_columns, granted, files } = table;
+        let what = format!("table {name}");
+        let mismatch =
+            |detail: String| error(ReasonCode::SchemaMismatch, format!("{what}: {detail}"));
+        let mut read: Option<SchemaRef> = None;
+        for (index, file) in files.iter().enumerate() {
+            let schema = match format {
+                FileFormat::Ndjson => ndjson_schema(&granted),
+                FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &granted)),
+                FileFormat::Parquet | FileFormat::ArrowIpc => file_schema(format, file, 0),
+            }
+            .map_err(|failure| input(&what, index, &failure))?;
+            check_columns(&schema, &granted)
+                .map_err(|detail| mismatch(format!("file {}: {detail}", index + 1)))?;
+            let by_position = matches!(format, FileFormat::Csv | FileFormat::ArrowIpc);
+            match &read {
+                Some(first) if by_position && first.fields() != schema.fields() => {
+                    return Err(mismatch(format!(
+                        "file {} has other columns than file 1",
+                        index + 1
+                    )));
+                }
+                Some(first) => read = Some(Arc::new(loosen(first, &schema))),
+                None => read = Some(Arc::new(schema)),
+            }
+        }
+        let read = read.ok_or_else(|| mismatch("it has no file".into()))?;
+        if let Some(known) = file_columns
+            && !matches!(format, FileFormat::Ndjson)
+            && known.iter().any(|column| read.index_of(&column.name).is_err())
+        {
+            return Err(mismatch("its files lack a column that they had".into()));
+        }
+        let fields = granted.iter().map(|column| {
+            Field::new(&column.name, column_type_to_arrow(&column.column_type), column.nullable)
+        });
+        let fields: Vec<_> = fields.collect();
+        let positions: Option<Vec<_>> =
+            granted.iter().map(|column| read.index_of(&column.name).ok()).collect();
+        let positions = positions.ok_or_else(|| mismatch("a granted column is missing".into()))?;
+        Ok(Self {
+            format,
+            read,
+            positions,
+            granted: Arc::new(Schema::new(fields)),
+            files: store.add(number, files),
+        })
+    }
+
+    /// The granted columns with the types of the grant.
+    pub(crate) fn granted(&self) -> &SchemaRef {
+        &self.granted
+    }
+
+    /// The table as SQL sees it: texts and binaries are views, which join and group faster.
+    pub(crate) fn for_queries(&self) -> GrantedTable {
+        self.provider(|data_type| match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+            other => other.clone(),
+        })
+    }
+
+    /// The table as a scan reads it: the very types of the grant.
+    pub(crate) fn for_scans(&self) -> GrantedTable {
+        self.provider(DataType::clone)
+    }
+
+    fn provider(&self, as_type: impl Fn(&DataType) -> DataType) -> GrantedTable {
+        let fields = self.granted.fields().iter().zip(&self.positions).map(|(field, position)| {
+            // A grant may promise more than the file: nulls are looked for at the edge instead.
+            let in_file = self.read.fields().get(*position).is_none_or(|found| found.is_nullable());
+            Field::new(field.name(), as_type(field.data_type()), field.is_nullable() || in_file)
+        });
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let (read, positions) = match self.format {
+            // These readers find columns by name and cast them.
+            FileFormat::Parquet | FileFormat::Ndjson => {
+                (Arc::clone(&schema), (0..schema.fields().len()).collect())
+            }
+            FileFormat::Csv => {
+                let fields = self.read.fields().iter().map(|field| {
+                    match schema.field_with_name(field.name()) {
+                        Ok(granted) => Arc::new(granted.clone()),
+                        Err(_) => Arc::clone(field),
+                    }
+                });
+                (Arc::new(Schema::new(fields.collect::<Vec<_>>())), self.positions.clone())
+            }
+            FileFormat::ArrowIpc => (Arc::clone(&self.read), self.positions.clone()),
+        };
+        GrantedTable { format: self.format, read, positions, schema, files: self.files.clone() }
+    }
+}
+
+/// All that SQL can know of a table: its granted columns.
+#[derive(Debug)]
+pub(crate) struct GrantedTable {
+    format: FileFormat,
+    read: SchemaRef,
+    positions: Vec<usize>,
+    schema: SchemaRef,
+    files: Vec<PartitionedFile>,
+}
+
+impl GrantedTable {
+    fn reader(&self) -> Arc<dyn Reader> {
+        match self.format {
+            FileFormat::Parquet => Arc::new(ParquetFormat::new().with_force_view_types(false)),
+            // Quoted line breaks are valid CSV, so a file cannot be cut at any line break.
+            FileFormat::Csv => {
+                Arc::new(CsvFormat::default().with_has_header(true).with_newlines_in_values(true))
+            }
+            FileFormat::Ndjson => Arc::new(JsonFormat::default()),
+            FileFormat::ArrowIpc => Arc::new(ArrowFormat),
+        }
+    }
+
+    /// The files with their statistics, and the statistics of all.
+    ///
+    /// Sort orders that a file claims are ignored: a wrong claim must not change an answer.
+    async fn statistics(
+        &self,
+        state: &dyn Session,
+        reader: &Arc<dyn Reader>,
+    ) -> PlanResult<(Vec<PartitionedFile>, Statistics)> {
+        let mut files = self.files.clone();
+        if self.format != FileFormat::Parquet {
+            return Ok((files, Statistics::new_unknown(&self.read)));
+        }
+        let store = state.runtime_env().object_store(ObjectStoreUrl::parse(STORE_URL)?)?;
+        for file in &mut files {
+            let read = Arc::clone(&self.read);
+            let found = reader.infer_stats(state, &store, read, &file.object_meta).await?;
+            file.statistics = Some(Arc::new(found));
+        }
+        let all = files.iter().filter_map(|file| file.statistics.as_deref());
+        let merged = Statistics::try_merge_iter(all, &self.read)?;
+        Ok((files, merged))
+    }
+}
+
+#[async_trait]
+impl TableProvider for GrantedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> PlanResult<Vec<TableProviderFilterPushDown>> {
+        // Inexact: the reader may skip row groups by their statistics, the filter runs anyway.
+        let support = match self.format {
+            FileFormat::Parquet => TableProviderFilterPushDown::Inexact,
+            _ => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(vec![support; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> PlanResult<Arc<dyn ExecutionPlan>> {
+        let reader = self.reader();
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let wanted = projection.unwrap_or(&all);
+        let schema: SchemaRef = Arc::new(self.schema.project(wanted)?);
+        let positions: Vec<usize> =
+            wanted.iter().filter_map(|column| self.positions.get(*column).copied()).collect();
+        let (files, statistics) = self.statistics(state, &reader).await?;
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let source = reader.file_source(TableSchema::from(&self.read));
+        let partitions = state.config().target_partitions().max(1);
+        let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source)
+            .with_file_groups(FileGroup::new(files).split_files(partitions))
+            .with_statistics(statistics)
+            .with_projection_indices(Some(positions))?
+            .with_limit(limit)
+            .build();
+        let plan = reader.create_physical_plan(state, scan).await?;
+        conform(plan, &schema)
+    }
+}
+
+/// `plan` with its columns cast to the types of `schema` where they differ in encoding.
+fn conform(plan: Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> PlanResult<Arc<dyn ExecutionPlan>> {
+    let found = plan.schema();
+    let same = found
+        .fields()
+        .iter()
+        .zip(schema.fields())
+        .all(|(found, wanted)| found.data_type() == wanted.data_type());
+    if same {
+        return Ok(plan);
+    }
+    let expressions = schema.fields().iter().enumerate().map(|(index, field)| {
+        let column: Arc<dyn PhysicalExpr> = Arc::new(ColumnExpr::new(field.name(), index));
+        let cast: Arc<dyn PhysicalExpr> =
+            Arc::new(CastExpr::new(column, field.data_type().clone(), None));
+        (cast, field.name().clone())
+    });
+    Ok(Arc::new(ProjectionExec::try_new(expressions.collect::<Vec<_>>(), plan)?))
+}
+
+/// Whether the file has every granted column with a compatible type.
+fn check_columns(file: &Schema, granted: &[Column]) -> Result<(), String> {
+    for Column { name, column_type, .. } in granted {
+        let mut found = file.fields().iter().filter(|field| field.name() == name);
+        let field = match (found.next(), found.next()) {
+            (Some(field), None) => field,
+            (None, _) => return Err(format!("column `{}` is missing", name.escape_debug())),
+            _ => return Err(format!("two columns are named `{}`", name.escape_debug())),
+        };
+        let compatible = arrow_to_column_type(field.data_type())
+            .is_ok_and(|found| column_type.is_compatible(&found))
+            && can_cast_types(field.data_type(), &column_type_to_arrow(column_type));
+        if !compatible {
+            let found = arrow_to_column_type(field.data_type()).map_or_else(
+                |_| "an unsupported type".to_owned(),
+                |found: ColumnType| found.to_string(),
+            );
+            return Err(format!(
+                "column `{}` has type {found}, granted as {column_type}",
+                name.escape_debug()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Objects may leave any field out, so the granted columns are all there is to know.
+fn ndjson_schema(granted: &[Column]) -> PlanResult<Schema> {
+    let fields = granted
+        .iter()
+        .map(|column| Field::new(&column.name, column_type_to_arrow(&column.column_type), true));
+    Ok(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The columns of the header, the granted ones with their types. Others are never parsed.
+fn csv_schema(names: &[String], granted: &[Column]) -> Schema {
+    let fields = names.iter().map(|name| {
+        let data_type = granted
+            .iter()
+            .find(|column| &column.name == name)
+            .map_or(DataType::Utf8, |column| column_type_to_arrow(&column.column_type));
+        Field::new(name, data_type, true)
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+/// `one` with a field nullable when it is nullable in either file.
+fn loosen(one: &Schema, other: &Schema) -> Schema {
+    let fields = one.fields().iter().map(|field| {
+        let nullable = field.is_nullable()
+            || other.field_with_name(field.name()).map_or(true, Field::is_nullable);
+        field.as_ref().clone().with_nullable(nullable)
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
