@@ -1,0 +1,67 @@
+//! Taking too much: time, memory, stack, log.
+
+use std::hint::black_box;
+
+use glovebox_guest::{Level, bail};
+
+use crate::{Attack, behave};
+
+pub(crate) const ATTACKS: &[Attack] = &[
+    // Never comes back.
+    ("loop_forever", |_| {
+        let mut round = 0_u64;
+        loop {
+            round = black_box(round.wrapping_add(1));
+        }
+    }),
+    // Allocates and touches memory until there is none.
+    ("grab_memory", |_| {
+        let mut blocks: Vec<Vec<u8>> = Vec::new();
+        loop {
+            blocks.push(black_box(vec![1; 1 << 20]));
+        }
+    }),
+    // Calls itself until the stack ends.
+    ("recurse", |room| {
+        let depth = recurse(0);
+        room.info(depth);
+        behave(room)
+    }),
+    // Panics: its text belongs to the author, everyone else learns of a trap.
+    ("panic", |_| panic!("the notebook panics on purpose")),
+    // Returns an error with a text that only the author may see.
+    ("error", |_| bail!("the notebook fails on purpose")),
+    // 10 MB of log. What is above the limit is dropped; the run goes on.
+    ("flood_log", |room| {
+        let line = "x".repeat(100);
+        for _ in 0..100_000 {
+            room.log(Level::Info, &line);
+        }
+        behave(room)
+    }),
+    // One line of 16 MB.
+    ("long_log_line", |room| {
+        room.log(Level::Info, "y".repeat(16 << 20));
+        behave(room)
+    }),
+    // Escape sequences, line breaks and a right-to-left mark, to forge what a reader sees.
+    ("forge_log", |room| {
+        room.log(Level::Info, "\x1b[2J\x1b[31mfine\r\nrun succeeded\u{202e}\0");
+        behave(room)
+    }),
+    // A million reports of progress, none of which make sense.
+    ("flood_progress", |room| {
+        for round in 0..1_000_000 {
+            room.progress(u64::MAX - round, Some(round));
+        }
+        behave(room)
+    }),
+];
+
+fn recurse(depth: u64) -> u64 {
+    if black_box(depth) == u64::MAX {
+        return depth;
+    }
+    let frame = black_box([depth; 64]);
+    recurse(depth + 1) + frame[63]
+}
