@@ -335,7 +335,6 @@ fn runs_that_fail() {
         ReasonCode::ColumnNotGranted,
     );
     check(|run| run.input = b"name,band,age\nann,low,not a number\n".to_vec(), ReasonCode::InputCorrupt);
-    check(|run| run.limits.memory_bytes = 0, ReasonCode::MemoryLimit);
 }
 
 fn swapped_machine_code() {
