@@ -16,8 +16,12 @@ use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 
 use crate::error::{BuildError, Position};
 
-/// Most tokens in one statement; trees of longer statements may be too deep for a thread's stack.
-const MAX_STATEMENT_TOKENS: usize = 10_000;
+/// Most words in one statement. The query engine allows far fewer operators; this only keeps the
+/// depth of a syntax tree, which code visits recursively, within [`STACK_BYTES`].
+const MAX_STATEMENT_TOKENS: usize = 100_000;
+
+/// Stack of the thread that checks. Pages that are not used cost nothing.
+const STACK_BYTES: usize = 256 << 20;
 
 /// Schema of the declared outputs in SQL.
 const OUTPUT_SCHEMA: &str = "output";
@@ -27,6 +31,17 @@ const ALLOWED: &str = "a notebook consists of `CREATE TEMP VIEW name AS SELECT â
 
 /// Checks all statements of `source` against what `manifest` declares.
 pub(crate) fn check(source: &str, manifest: &Manifest) -> Result<(), BuildError> {
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || check_all(source, manifest))
+            .map_err(|error| BuildError::new(format!("cannot start a thread: {error}")))?
+            .join()
+            .unwrap_or_else(|_| Err(BuildError::new("the check of the statements broke down")))
+    })
+}
+
+fn check_all(source: &str, manifest: &Manifest) -> Result<(), BuildError> {
     let mut script = Script {
         manifest,
         views: BTreeSet::new(),
@@ -34,28 +49,42 @@ pub(crate) fn check(source: &str, manifest: &Manifest) -> Result<(), BuildError>
         read: BTreeSet::new(),
         parameters: BTreeSet::new(),
     };
-    for statement in parse(source)? {
-        script.statement(&statement)?;
+    for (statement, start) in parse(source)? {
+        // Not every part of a syntax tree knows its place; the statement's is better than none.
+        script.statement(&statement).map_err(|error| match error.position() {
+            Some(_) => error,
+            None => error.at(position(start)),
+        })?;
     }
     script.finish()
 }
 
-fn parse(source: &str) -> Result<Vec<Statement>, BuildError> {
+/// All statements, each with the place where it starts.
+fn parse(source: &str) -> Result<Vec<(Statement, Location)>, BuildError> {
     let tokens = Tokenizer::new(&GenericDialect {}, source)
         .tokenize_with_location()
-        .map_err(|error| at(error.location, error.message))?;
-    let statements = tokens.split(|token| token.token == Token::SemiColon);
-    for statement in statements.filter(|tokens| tokens.len() > MAX_STATEMENT_TOKENS) {
-        let start = statement.iter().find(|token| !matches!(token.token, Token::Whitespace(_)));
-        return Err(at(
-            start.map_or(Location::new(1, 1), |token| token.span.start),
-            format!("the statement is too long: more than {MAX_STATEMENT_TOKENS} tokens"),
-        ));
+        .map_err(|error| at(error.location, format!("SQL syntax: {}", error.message)))?;
+    let mut starts = Vec::new();
+    for statement in tokens.split(|token| token.token == Token::SemiColon) {
+        let mut words =
+            statement.iter().filter(|token| !matches!(token.token, Token::Whitespace(_)));
+        let Some(first) = words.next() else { continue };
+        if words.count() >= MAX_STATEMENT_TOKENS {
+            let message = format!("the statement has more than {MAX_STATEMENT_TOKENS} words");
+            return Err(at(first.span.start, message));
+        }
+        starts.push(first.span.start);
     }
-    Parser::new(&GenericDialect {})
+    let statements = Parser::new(&GenericDialect {})
         .with_tokens_with_locations(tokens)
         .parse_statements()
-        .map_err(|error| syntax_error(&error))
+        .map_err(|error| syntax_error(&error))?;
+    let starts = starts.into_iter().chain(std::iter::repeat(Location::new(1, 1)));
+    Ok(statements.into_iter().zip(starts).collect())
+}
+
+fn position(location: Location) -> Position {
+    Position { line: location.line, column: location.column }
 }
 
 fn at(location: Location, message: impl Into<String>) -> BuildError {
@@ -63,7 +92,7 @@ fn at(location: Location, message: impl Into<String>) -> BuildError {
     if location.line == 0 {
         return error;
     }
-    error.at(Position { line: location.line, column: location.column })
+    error.at(position(location))
 }
 
 /// The parser writes the place at the end of its message: move it to the front.
@@ -111,9 +140,11 @@ impl Script<'_> {
     fn statement(&mut self, statement: &Statement) -> Result<(), BuildError> {
         match statement {
             Statement::CreateView(view) => {
-                must_be_plain(statement, &view.name, "TEMPORARY VIEW", &view.query)?;
+                let kind =
+                    if view.or_replace { "OR REPLACE TEMPORARY VIEW" } else { "TEMPORARY VIEW" };
+                must_be_plain(statement, &view.name, kind, &view.query)?;
                 self.query(&view.query)?;
-                self.view(&view.name)
+                self.view(&view.name, view.or_replace)
             }
             Statement::CreateTable(table) => {
                 let query = table.query.as_ref().ok_or_else(|| {
@@ -131,13 +162,13 @@ impl Script<'_> {
         }
     }
 
-    fn view(&mut self, name: &ObjectName) -> Result<(), BuildError> {
+    fn view(&mut self, name: &ObjectName, replace: bool) -> Result<(), BuildError> {
         let place = name.span().start;
         let folded = fold_name(name).unwrap_or_default();
         let [folded] = folded.as_slice() else {
             return Err(at(place, format!("the name of view `{name}` has more than one part")));
         };
-        if !self.views.insert(folded.clone()) {
+        if !self.views.insert(folded.clone()) && !replace {
             return Err(at(place, format!("view `{name}` is created twice")));
         }
         Ok(())

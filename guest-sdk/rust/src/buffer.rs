@@ -50,7 +50,7 @@ impl<T: Native> Values<T> {
             return Some(Self::Received(Arc::new(bytes)));
         }
         let width = size_of::<T>();
-        if bytes.len() % width != 0 {
+        if !bytes.len().is_multiple_of(width) {
             return None;
         }
         let mut numbers = vec![T::default(); bytes.len() / width];
