@@ -98,10 +98,12 @@ pub(crate) fn custom_section<'a>(component: &'a [u8], name: &str) -> Option<&'a 
         match payload.ok()? {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
-            Payload::CustomSection(section) if depth == 1 && section.name() == name => {
-                if found.replace(section.data()).is_some() {
-                    return None;
-                }
+            Payload::CustomSection(section)
+                if depth == 1
+                    && section.name() == name
+                    && found.replace(section.data()).is_some() =>
+            {
+                return None;
             }
             _ => {}
         }
