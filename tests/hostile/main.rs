@@ -5,6 +5,5 @@
 mod support;
 
 mod files;
-mod guests;
 mod sql;
 mod statements;

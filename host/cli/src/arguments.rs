@@ -286,6 +286,9 @@ fn parse_parameter(text: &str) -> Result<(Identifier, String), String> {
 pub(crate) enum Output {
     /// List the output tables of a run.
     List(OutputOf),
+    /// Show what the notebook of a run logged and why it failed, if you may know: its author, or
+    /// everyone if the room says so.
+    Log(OutputOf),
     /// Print the rows of an output table.
     Show {
         #[command(flatten)]

@@ -12,7 +12,8 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::{Body, JailMode};
 use glovebox_job::process::WorkerProgram;
 use glovebox_room::crash::{CrashHook, CrashPoint};
-use glovebox_room::{Home, Room, WorkerSettings};
+use glovebox_room::worker::WorkerSettings;
+use glovebox_room::{Home, Room};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

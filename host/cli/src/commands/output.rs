@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use glovebox_contract::name::{Identifier, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::OutputFile;
+use glovebox_contract::state::Run;
 use glovebox_contract::statement::{Body, OutputRead};
 use glovebox_room::{Room, RoomError};
 use serde_json::{Map, json};
@@ -19,9 +20,10 @@ use crate::terminal::{self, print_json};
 pub(crate) fn run(context: &Context, command: &Output) -> Result<ExitCode> {
     match command {
         Output::List(of) => list(context, of)?,
+        Output::Log(of) => log(context, of)?,
         Output::Show { of, table, rows } => show(context, of, table.as_ref(), *rows)?,
         Output::Export { of, table, output, format } => {
-            let mut opened = Opened::new(context, of)?;
+            let mut opened = Opened::new(context, of, with_outputs)?;
             let file = opened.read(table)?;
             let format = format.unwrap_or_else(|| output_file::format_of(output));
             output_file::export(file, format, output)?;
@@ -43,42 +45,42 @@ struct Opened {
 }
 
 impl Opened {
-    fn new(context: &Context, of: &OutputOf) -> Result<Self> {
+    fn new(context: &Context, of: &OutputOf, counts: fn(&Run) -> bool) -> Result<Self> {
         let room = context.room(&of.room.room)?;
         let party = context.party(&room, &of.signer.key)?;
-        let run = find_run(&room, &of.run)?;
+        let run = find_run(&room, &of.run, counts)?;
         Ok(Self { room, party, run })
     }
 
-    /// The outputs that the party may read.
+    /// The outputs of the run, whoever may read them.
     fn outputs(&self) -> Result<Vec<(Identifier, OutputFile)>> {
-        let receipt = self
-            .room
-            .state()
-            .may_read_output(&self.run, &self.party.alias, self.room.now())
-            .map_err(RoomError::from)?;
-        let outputs = receipt.outputs().into_iter().flatten();
-        Ok(outputs.map(|(name, file)| (name.clone(), *file)).collect())
+        let run = self.room.state().run(&self.run).map_err(RoomError::from)?;
+        let receipt = run.receipt().and_then(|receipt| receipt.outputs());
+        let outputs = receipt.ok_or_else(|| {
+            RoomError::new(ReasonCode::NotFound, format!("run {} has no outputs", self.run))
+        })?;
+        Ok(outputs.iter().map(|(name, file)| (name.clone(), *file)).collect())
     }
 
     /// Opens one output. The read is in the log, signed by the party, before the first byte.
     fn read(&mut self, table: &Identifier) -> Result<File> {
         let body = Body::OutputRead(OutputRead { output: table.clone(), run: self.run });
         let envelope = self.party.sign(&self.room, body)?;
-        Ok(self.room.read_output(&envelope)?)
+        Ok(self.room.read_output(&envelope)?.file)
     }
 }
 
-/// A run by id, by the beginning of its id, or `latest`.
-fn find_run(room: &Room, text: &str) -> Result<RunId> {
+fn with_outputs(run: &Run) -> bool {
+    run.receipt().is_some_and(|receipt| receipt.outputs().is_some())
+}
+
+/// A run by id, by the beginning of its id, or `latest`: the latest that counts.
+fn find_run(room: &Room, text: &str, counts: fn(&Run) -> bool) -> Result<RunId> {
     let runs = room.state().runs();
     if text == "latest" {
-        let with_receipt = |run: &&glovebox_contract::state::Run| {
-            run.receipt().is_some_and(|receipt| receipt.outputs().is_some())
-        };
-        let latest = runs.rev().find(with_receipt);
+        let latest = runs.rev().find(|run| counts(run));
         return latest.map(|run| *run.id()).ok_or_else(|| {
-            RoomError::new(ReasonCode::NotFound, "no run of this room has outputs yet").into()
+            RoomError::new(ReasonCode::NotFound, "the room has no such run yet").into()
         });
     }
     let mut found = runs.map(|run| *run.id()).filter(|id| id.to_string().starts_with(text));
@@ -92,7 +94,8 @@ fn find_run(room: &Room, text: &str) -> Result<RunId> {
 }
 
 fn list(context: &Context, of: &OutputOf) -> Result<()> {
-    let opened = Opened::new(context, of)?;
+    let opened = Opened::new(context, of, with_outputs)?;
+    opened.room.readable_outputs(&opened.run, &opened.party.alias)?;
     let outputs = opened.outputs()?;
     if context.json() {
         let outputs: Map<_, _> =
@@ -111,8 +114,29 @@ fn list(context: &Context, of: &OutputOf) -> Result<()> {
     Ok(())
 }
 
+/// What the notebook logged and why it failed, for those who may know.
+fn log(context: &Context, of: &OutputOf) -> Result<()> {
+    let Opened { room, party, run } = Opened::new(context, of, |_| true)?;
+    let text = room.run_text(&run, &party.alias)?;
+    if context.json() {
+        let lines: Vec<_> = text
+            .log
+            .iter()
+            .map(|line| json!({ "level": line.level, "message": line.message }))
+            .collect();
+        return print_json(&json!({ "run": run, "detail": text.detail, "log": lines }));
+    }
+    for line in &text.log {
+        println!("{:5} {}", line.level.as_str(), terminal::plain(&line.message));
+    }
+    if let Some(detail) = &text.detail {
+        println!("failed: {}", terminal::plain(detail));
+    }
+    Ok(())
+}
+
 fn show(context: &Context, of: &OutputOf, table: Option<&Identifier>, rows: usize) -> Result<()> {
-    let mut opened = Opened::new(context, of)?;
+    let mut opened = Opened::new(context, of, with_outputs)?;
     let tables = match table {
         Some(table) => vec![table.clone()],
         None => opened.outputs()?.into_iter().map(|(name, _)| name).collect(),

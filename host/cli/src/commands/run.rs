@@ -8,7 +8,8 @@ use anyhow::Result;
 use glovebox_contract::receipt::{Outcome, Receipt};
 use glovebox_contract::statement::{Body, RunRequest};
 use glovebox_job::event::LogLevel;
-use glovebox_room::{EndedRun, Room, RoomError, RunObserver, RunStage};
+use glovebox_room::run::{EndedRun, RunObserver, RunStage};
+use glovebox_room::{Room, RoomError};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -29,14 +30,14 @@ pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
     let request_to_receipt = started.elapsed();
     watch.bar.finish_and_clear();
     let ended = ended?;
-    let words = room.run_words(&ended.run, &party.alias).ok();
+    let text = room.run_text(&ended.run, &party.alias).ok();
     if context.json() {
         let micros = u64::try_from(request_to_receipt.as_micros()).unwrap_or(u64::MAX);
         print_json(&json!({
             "run": ended.run,
             "receipt_id": ended.receipt_digest,
             "receipt": ended.receipt,
-            "detail": words.as_ref().and_then(|words| words.detail.as_deref()),
+            "detail": text.as_ref().and_then(|text| text.detail.as_deref()),
             "request_to_receipt_us": micros,
         }))?;
     } else {
@@ -45,7 +46,7 @@ pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
     match &ended.receipt.outcome {
         Outcome::Succeeded { .. } => Ok(ExitCode::SUCCESS),
         Outcome::Failed { reason } => {
-            let detail = words.and_then(|words| words.detail).unwrap_or_default();
+            let detail = text.and_then(|text| text.detail).unwrap_or_default();
             let what = format!("run {} failed", ended.run);
             let error = anyhow::Error::new(Refused { reason: *reason, what: plain(&detail) });
             Err(error.context(what))

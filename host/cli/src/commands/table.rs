@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use glovebox_contract::name::TableName;
 use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
-use glovebox_room::DescribedTable;
+use glovebox_room::tables::DescribedTable;
 use serde_json::json;
 
 use crate::arguments::Table;
