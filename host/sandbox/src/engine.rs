@@ -74,6 +74,7 @@ fn configuration() -> Config {
     // Shared memory is tier 2: no advisories are written for it.
     config.shared_memory(false);
     // Garbage collection and exceptions are not compiled in; only guests in Python need them.
+    // (Typed references to functions stay: without collected types they are plain pointers.)
     config.gc_support(false);
     // Worlds are synchronous; concurrency made their calls 50 to 100 times slower.
     config.concurrency_support(false);
@@ -187,7 +188,7 @@ mod tests {
         let engine = Engine::new().unwrap();
         let check = |name: &str, module: &str| {
             let component = wat::parse_str(format!("(component (core module {module}))")).unwrap();
-            let error = engine.compile(&component).expect_err(name).to_string();
+            let error = engine.compile(&component).err().expect(name).to_string();
             assert!(error.starts_with("the component does not compile: "), "{error}");
         };
         assert!(engine.compile(&wat::parse_str("(component (core module))").unwrap()).is_ok());
@@ -197,7 +198,6 @@ mod tests {
         check("page size", "(memory 1 (pagesize 1))");
         check("exceptions", "(tag)");
         check("garbage collection", "(type (struct))");
-        check("typed function references", "(type $t (func)) (func (param (ref $t)))");
         check("tail call", "(func $f return_call $f)");
         check(
             "relaxed SIMD",
