@@ -83,15 +83,19 @@ const CORRUPT: (ReasonCode, &str) =
     (ReasonCode::InputCorrupt, "a file of an input table is not valid in its format");
 const FAILED: (ReasonCode, &str) = (ReasonCode::QueryFailed, "the query failed on the data");
 
+const SCRATCH_LIMIT: (ReasonCode, &str) =
+    (ReasonCode::ScratchLimit, "the query needs more scratch space than its limit");
+
+/// Part of what the disk manager says when spill files have used up the scratch space.
+const SPILL_LIMIT: &str = "used disk space";
+
 fn classify(failure: &DataFusionError) -> (ReasonCode, &'static str) {
     match failure {
         DataFusionError::ArrowError(error, _) => classify_arrow(error),
         DataFusionError::ParquetError(error) => classify_parquet(error),
         DataFusionError::ObjectStore(error) => classify_source(error.as_ref()),
         DataFusionError::IoError(error) => classify_io(error),
-        DataFusionError::ResourcesExhausted(text) if text.contains("used disk space") => {
-            (ReasonCode::ScratchLimit, "the query needs more scratch space than its limit")
-        }
+        DataFusionError::ResourcesExhausted(text) if text.contains(SPILL_LIMIT) => SCRATCH_LIMIT,
         DataFusionError::ResourcesExhausted(_) => {
             (ReasonCode::MemoryLimit, "the query needs more memory than its limit")
         }
@@ -143,6 +147,8 @@ fn classify_parquet(failure: &ParquetError) -> (ReasonCode, &'static str) {
 
 fn classify_io(failure: &std::io::Error) -> (ReasonCode, &'static str) {
     match failure.get_ref() {
+        // The writer of spill files keeps only the text of the disk manager's error.
+        Some(inner) if inner.to_string().contains(SPILL_LIMIT) => SCRATCH_LIMIT,
         Some(inner) => classify_source(inner),
         None if failure.kind() == std::io::ErrorKind::UnexpectedEof => CORRUPT,
         None if failure.kind() == std::io::ErrorKind::StorageFull => {

@@ -34,8 +34,8 @@ pub(crate) fn compile(
     let manifest = inspection.manifest.ok_or_else(|| {
         Failure::new(ReasonCode::ComponentRefused, "the component has no manifest section")
     })?;
-    let engine = Engine::new()
-        .map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
+    let engine =
+        Engine::new().map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
     let code = engine
         .compile(&bytes)
         .map_err(|error| Failure::new(ReasonCode::ComponentRefused, error.to_string()))?;

@@ -29,8 +29,8 @@ pub(crate) fn run(
     host: &Arc<Host>,
 ) -> Result<Event, Failure> {
     let grants = &job.grants;
-    let engine = Engine::new()
-        .map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
+    let engine =
+        Engine::new().map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
     let component = load(&engine, &job.machine_code, &mut descriptors)?;
     let session = session(&job, &mut descriptors, confined)?;
     let mut files = BTreeMap::new();
@@ -84,7 +84,8 @@ fn session(
         // The other half is the guest's, the batches' and what the engine does not count.
         memory_bytes: limits.memory_bytes / 2,
         scratch: Some(confined.scratch().to_owned()),
-        scratch_bytes: limits.scratch_bytes,
+        // A little below what the file system holds, so that the engine can say what happened.
+        scratch_bytes: limits.scratch_bytes / 8 * 7,
         partitions: usize::try_from(job.partitions).unwrap_or(1).max(1),
         batch_rows: BATCH_ROWS,
         parameters: job.grants.parameters().clone(),

@@ -1,7 +1,7 @@
 //! The one job of a worker, from the job message to the last event.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::channel::{ChannelError, WorkerChannel};
@@ -57,8 +57,13 @@ impl From<DescriptorError> for Failure {
 /// Receives the job, does it, sends the last event.
 pub(crate) fn work(started: Started) -> Result<(), ChannelError> {
     let Started { channel, confined, .. } = started;
-    let (job, descriptors) = channel.receive()?;
-    let host = std::sync::Arc::new(Host::new(channel));
+    let received = channel.receive();
+    let host = Arc::new(Host::new(channel));
+    let (job, descriptors) = received.inspect_err(|error| {
+        // Too many open files, for instance.
+        let (detail, usage) = (error.to_string(), own_usage());
+        host.tell(&Event::Failed { reason: ReasonCode::Internal, detail, usage });
+    })?;
     // A panic is a bug of this program; what it left behind is thrown away with the process.
     let answer = catch_unwind(AssertUnwindSafe(|| match job {
         Job::Run(job) => run::run(*job, descriptors, &confined, &host),

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         ("a notebook runs", a_notebook_runs),
         ("a notebook runs without a jail", a_notebook_runs_without_a_jail),
         ("runs that fail", runs_that_fail),
+        ("a query spills", a_query_spills),
         ("swapped machine code", swapped_machine_code),
         ("latency", latency),
     ];
@@ -144,7 +145,10 @@ fn columns_of_files() {
     else {
         panic!("not described");
     };
-    assert_eq!(serde_json::to_value(columns).expect("JSON"), json!([{"name": "a", "type": "float64"}]));
+    assert_eq!(
+        serde_json::to_value(columns).expect("JSON"),
+        json!([{"name": "a", "type": "float64"}])
+    );
     assert!(usage.memory_bytes > 1 << 20, "{usage:?}");
 }
 
@@ -156,7 +160,11 @@ fn files_that_are_no_tables() {
 }
 
 fn component() -> Vec<u8> {
-    glovebox_build::build_sql(NOTEBOOK).expect("a component").into_bytes()
+    component_of(NOTEBOOK)
+}
+
+fn component_of(notebook: &str) -> Vec<u8> {
+    glovebox_build::build_sql(notebook).expect("a component").into_bytes()
 }
 
 fn compile(component: &[u8], digest: ContentDigest) -> (Event, File) {
@@ -175,16 +183,15 @@ fn compile(component: &[u8], digest: ContentDigest) -> (Event, File) {
     (answer(&job, descriptors, JailMode::Full, limits).expect("an answer"), code)
 }
 
-fn compiled() -> (Compiled, File) {
-    let component = component();
-    match compile(&component, ContentDigest::of(&component)) {
+fn compiled(component: &[u8]) -> (Compiled, File) {
+    match compile(component, ContentDigest::of(component)) {
         (Event::Compiled(compiled), code) => (*compiled, code),
         (other, _) => panic!("{other:?}"),
     }
 }
 
 fn a_component_is_compiled() {
-    let (compiled, mut code) = compiled();
+    let (compiled, mut code) = compiled(&component());
     let mut bytes = Vec::new();
     code.rewind().expect("rewind");
     code.read_to_end(&mut bytes).expect("read");
@@ -223,11 +230,16 @@ struct Run {
 
 impl Run {
     fn new() -> Self {
-        let (compiled, code) = compiled();
+        Self::of(&component(), PEOPLE.as_bytes().to_vec())
+    }
+
+    /// A run of `component` over one file of `agency.people`.
+    fn of(component: &[u8], input: Vec<u8>) -> Self {
+        let (compiled, code) = compiled(component);
         let outputs = serde_json::to_value(&compiled.manifest.outputs).expect("JSON");
         let zeros = "0".repeat(64);
         let grants = json!({
-            "component": ContentDigest::of(&component()),
+            "component": ContentDigest::of(component),
             "interfaces": compiled.imports,
             "limits": limits(),
             "notebook": "reach",
@@ -246,7 +258,7 @@ impl Run {
             columns: people_columns(),
             compiled,
             grants,
-            input: PEOPLE.as_bytes().to_vec(),
+            input,
             limits: ProcessLimits::of_run(&limits()),
             mode: JailMode::Full,
         }
@@ -334,7 +346,32 @@ fn runs_that_fail() {
         },
         ReasonCode::ColumnNotGranted,
     );
-    check(|run| run.input = b"name,band,age\nann,low,not a number\n".to_vec(), ReasonCode::InputCorrupt);
+    check(
+        |run| run.input = b"name,band,age\nann,low,not a number\n".to_vec(),
+        ReasonCode::InputCorrupt,
+    );
+}
+
+fn a_query_spills() {
+    // Every person of 200,000 is alone in its group: more than 4 MiB of groups.
+    let notebook = NOTEBOOK.split_once("*/").expect("a header").0.to_owned()
+        + "*/
+        CREATE TEMP VIEW alone AS SELECT DISTINCT band, age FROM agency.people WHERE age >= :min_age;
+        CREATE TABLE output.reach AS
+        SELECT 'all' AS band, count(*) AS people, CAST(NULL AS DOUBLE) AS mean_age FROM alone;";
+    let mut input = String::from("name,band,age\n");
+    for person in 0..200_000 {
+        input += &format!("name,band number {person},{person}\n");
+    }
+    let mut run = Run::of(&component_of(&notebook), input.into_bytes());
+    run.grants["parameters"]["min_age"]["value"] = "0".into();
+    run.grants["limits"]["memory_bytes"] = (16 << 20).into();
+    let (outputs, _) = run.finish();
+    assert_eq!(outputs[&"reach".parse::<Identifier>().expect("a name")].rows, 1);
+    run.limits.scratch_bytes = 2 << 20;
+    run.grants["limits"]["scratch_bytes"] = (2 << 20).into();
+    let (reason, detail) = failure(run.start().0.expect("an answer"));
+    assert_eq!(reason, ReasonCode::ScratchLimit, "{detail}");
 }
 
 fn swapped_machine_code() {

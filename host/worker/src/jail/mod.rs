@@ -1,7 +1,7 @@
 //! The jail: everything that a worker process gives up before it reads its job.
 //!
-//! Two processes build it. The launcher ([`crate::launcher`]) makes the namespaces and starts the
-//! worker as the first process in them. The worker then confines itself with [`confine`]: limits,
+//! Two processes build it. The launcher ([`crate::launcher_main`]) makes the namespaces and starts
+//! the worker as the first process in them. The worker then confines itself with [`confine`]: limits,
 //! an empty file system, no privileges, Landlock, seccomp. A step that fails ends the process;
 //! there is no weaker jail, only [`JailMode::Off`], which the operator asks for and receipts show.
 

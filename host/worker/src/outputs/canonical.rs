@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, ArrowPrimitiveType, GenericListArray, OffsetSizeTrait,
+    Array as _, ArrayRef, ArrowPrimitiveType, AsArray as _, GenericListArray, OffsetSizeTrait,
     StructArray,
 };
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};

@@ -24,8 +24,9 @@ pub(super) fn conform(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordB
     }
     let mut columns = Vec::with_capacity(declared.len());
     for (field, column) in declared.iter().zip(batch.columns()) {
-        let column = encode(column, field.data_type())
-            .ok_or_else(|| format!("has another type than declared in column `{}`", field.name()))?;
+        let column = encode(column, field.data_type()).ok_or_else(|| {
+            format!("has another type than declared in column `{}`", field.name())
+        })?;
         if !field.is_nullable() && column.logical_null_count() > 0 {
             return Err(format!("has a null in column `{}`, declared without", field.name()));
         }

@@ -48,10 +48,8 @@ impl Outputs {
         computation: &Blake3Digest,
         mut files: BTreeMap<Identifier, File>,
     ) -> Result<Self, HostError> {
-        let metadata = [
-            (RECEIPT_KEY, computation.to_string()),
-            (ROOM_KEY, grants.room().to_string()),
-        ];
+        let metadata =
+            [(RECEIPT_KEY, computation.to_string()), (ROOM_KEY, grants.room().to_string())];
         let mut tables = BTreeMap::new();
         for (name, declaration) in grants.outputs() {
             let file = files.remove(name).ok_or_else(|| {

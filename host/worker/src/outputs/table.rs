@@ -61,7 +61,10 @@ impl Table {
     ) -> Self {
         let pair = |(key, value): &(&str, String)| KeyValue::new((*key).to_owned(), value.clone());
         Self {
-            max_bytes: declaration.max_bytes.unwrap_or(limits.output_bytes).min(limits.output_bytes),
+            max_bytes: declaration
+                .max_bytes
+                .unwrap_or(limits.output_bytes)
+                .min(limits.output_bytes),
             max_rows: declaration.max_rows.unwrap_or(limits.output_rows).min(limits.output_rows),
             metadata: metadata.iter().map(pair).collect(),
             name: name.clone(),
@@ -117,9 +120,8 @@ impl Table {
 
     pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), HostError> {
         let mut writer = self.take_writer("is not open")?;
-        let batch = conform(batch, &self.schema).map_err(|why| {
-            self.error(ErrorCode::SchemaMismatch, ReasonCode::OutputSchema, &why)
-        })?;
+        let batch = conform(batch, &self.schema)
+            .map_err(|why| self.error(ErrorCode::SchemaMismatch, ReasonCode::OutputSchema, &why))?;
         self.rows = self.rows.saturating_add(batch.num_rows() as u64);
         if self.rows > self.max_rows {
             return Err(self.error(
@@ -144,9 +146,8 @@ impl Table {
         let mut file = buffer
             .into_inner()
             .map_err(|error| self.failed(&ParquetError::from(error.into_error())))?;
-        let bytes = file
-            .seek(SeekFrom::End(0))
-            .map_err(|error| self.failed(&ParquetError::from(error)))?;
+        let bytes =
+            file.seek(SeekFrom::End(0)).map_err(|error| self.failed(&ParquetError::from(error)))?;
         self.check_bytes(bytes)?;
         let summary = OutputSummary { bytes, rows: self.rows };
         self.state = State::Finished(summary);

@@ -295,7 +295,10 @@ fn other_encodings_of_the_same_values_are_accepted() {
         fixture.outputs.write("reach", &batch).expect("write");
         fixture.outputs.finish("reach").expect("finish");
         let (batches, _) = fixture.read("reach");
-        assert_eq!(batches[0].column(0).as_ref(), &StringArray::from(vec!["a", "b"]) as &dyn arrow::array::Array);
+        assert_eq!(
+            batches[0].column(0).as_ref(),
+            &StringArray::from(vec!["a", "b"]) as &dyn arrow::array::Array
+        );
     };
     check(Arc::new(StringViewArray::from(vec!["a", "b"])));
     let dictionary: DictionaryArray<Int32Type> = vec!["a", "b"].into_iter().collect();
