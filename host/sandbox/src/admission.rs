@@ -14,6 +14,7 @@ use glovebox_contract::reason::ReasonCode;
 
 use crate::inspect::{Inspection, inspect};
 use crate::interfaces;
+use crate::memory::guest_bytes;
 
 /// Most components inside a component.
 pub const MAX_NESTED_COMPONENTS: usize = 8;
@@ -78,10 +79,11 @@ pub fn admit(
         )));
     }
     let inspection = inspect(bytes)?;
-    if inspection.memory_bytes > limits.memory_bytes {
+    let most = guest_bytes(limits);
+    if inspection.memory_bytes > most {
         return Err(AdmissionError::refused(format!(
-            "the component starts with {} bytes of memory; the room allows {}",
-            inspection.memory_bytes, limits.memory_bytes
+            "the component starts with {} bytes of memory; the room allows {most}",
+            inspection.memory_bytes
         )));
     }
     check_imports(&inspection, interfaces)?;

@@ -19,6 +19,10 @@ pub mod admission;
 pub mod arrow_types;
 pub mod engine;
 pub mod inspect;
+#[expect(
+    unreachable_pub,
+    reason = "the generated bindings re-export these types, which needs `pub`"
+)]
 mod interfaces;
 mod memory;
 mod outputs;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use glovebox_contract::limits::Limits;
 use glovebox_contract::reason::ReasonCode;
 use wasmtime::ResourceLimiter;
 
@@ -13,6 +14,12 @@ use crate::services::{ErrorCode, HostError};
 const MAX_INSTANCES: usize = 128;
 /// Most tables.
 const MAX_TABLES: usize = 64;
+
+/// The part of a run's memory that is the guest's and its batches'; the rest is the query
+/// engine's.
+pub(crate) fn guest_bytes(limits: &Limits) -> u64 {
+    limits.memory_bytes / 2
+}
 
 /// Bytes that may still be used, shared by the guest's memory and the host's batches.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use glovebox_contract::reason::ReasonCode;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
 use crate::interfaces::bindings::types;
-use crate::memory::Budget;
+use crate::memory::{Budget, guest_bytes};
 use crate::outputs::OutputLedger;
 use crate::services::{ErrorCode, GuestLog, HostError, QueryEngine, Services};
 
@@ -53,7 +53,7 @@ impl HostState {
         let text = |name: &dyn fmt::Display| name.to_string();
         Self {
             handles,
-            budget: Budget::new(grants.limits().memory_bytes),
+            budget: Budget::new(guest_bytes(grants.limits())),
             query: services.query,
             outputs: OutputLedger::new(services.outputs, grants),
             log: services.log,

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 use glovebox_contract::reason::ReasonCode;
@@ -62,7 +62,7 @@ impl Columns {
     }
 }
 
-/// Buffers of one array before its children's, or `None` for a type that does not cross.
+/// Bytes of one value of a fixed-width type that crosses.
 fn buffer_width(data_type: &DataType) -> Option<usize> {
     match data_type {
         DataType::FixedSizeBinary(width) => usize::try_from(*width).ok().filter(|width| *width > 0),
@@ -109,7 +109,11 @@ fn assemble(
         .zip(&columns)
         .find(|(field, column)| !field.is_nullable() && column.null_count() > 0);
     if let Some((field, _)) = nulls_where_none_may_be {
-        return Err(mismatch(schema, field.name(), "it has nulls but may not"));
+        return Err(HostError::new(
+            ErrorCode::SchemaMismatch,
+            ReasonCode::SchemaMismatch,
+            format!("column `{}`: it has nulls but may not", field.name().escape_debug()),
+        ));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|_| {
@@ -119,12 +123,4 @@ fn assemble(
             "the columns do not make a batch of this schema",
         )
     })
-}
-
-fn mismatch(_schema: &Schema, column: &str, why: &str) -> HostError {
-    HostError::new(
-        ErrorCode::SchemaMismatch,
-        ReasonCode::SchemaMismatch,
-        format!("column `{}`: {why}", column.escape_debug()),
-    )
 }

@@ -91,7 +91,7 @@ fn what_a_notebook_never_needs_is_refused() {
     check(&"(component)".repeat(MAX_NESTED_COMPONENTS + 1), "more than 8 nested components");
     check(&"(core module)".repeat(MAX_CORE_MODULES + 1), "more than 64 core modules");
     check(&"(core module (memory 1))".repeat(9), "more than 8 memories");
-    check("(core module (memory 1000))", "65536000 bytes of memory; the room allows 16777216");
+    check("(core module (memory 1000))", "65536000 bytes of memory; the room allows 8388608");
     check("(core module (table 200000 funcref))", "more than 100000 elements in a table");
     let functions = format!("(core module (type (func)) {})", "(func (type 0))".repeat(100_001));
     check(&functions, "more than 100000 functions");
