@@ -15,8 +15,8 @@ use wasmtime::component::{
 };
 
 use super::bindings::types::Error;
-use super::fields::{Field, MAX_FIELDS, fields_of, schema_from};
-use crate::memory::Charge;
+use super::fields::{Field, MAX_FIELDS, described_bytes, fields_of, schema_from};
+use crate::memory::{Budget, Charge};
 use crate::services::{ErrorCode, HostError};
 use crate::state::{Failure, HostState};
 use crate::transfer::{self, Columns, FieldNode};
@@ -24,27 +24,48 @@ use crate::transfer::{self, Columns, FieldNode};
 pub(super) use super::fields::boundary_of;
 pub use super::reader::BatchReader;
 
+/// Host memory of one array or field of a view, generously: a guest could hold thousands of views
+/// of one batch.
+const BYTES_OF_A_FIELD: u64 = 512;
+
 /// A schema that a guest holds, in boundary types.
 pub struct Schema {
     boundary: SchemaRef,
+    /// Present where the guest made the schema, so that the host's memory is not its to fill.
+    _charge: Option<Arc<Charge>>,
 }
 
 /// A batch that a guest holds. The data is in the host's encoding, whatever that is.
 pub struct RecordBatch {
     batch: ArrowBatch,
     boundary: SchemaRef,
+    /// Of the data, shared by all views of it.
     charge: Arc<Charge>,
+    /// Of this view.
+    _view: Option<Arc<Charge>>,
 }
 
 impl Schema {
     pub(super) fn new(boundary: SchemaRef) -> Self {
-        Self { boundary }
+        Self { boundary, _charge: None }
     }
 }
 
 impl RecordBatch {
     pub(super) fn new(batch: ArrowBatch, boundary: SchemaRef, charge: Arc<Charge>) -> Self {
-        Self { batch, boundary, charge }
+        Self { batch, boundary, charge, _view: None }
+    }
+
+    /// Another view of the same data.
+    fn view(
+        &self,
+        batch: ArrowBatch,
+        boundary: SchemaRef,
+        budget: &Budget,
+    ) -> Result<Self, HostError> {
+        let fields = boundary.flattened_fields().len() as u64;
+        let view = budget.charge(fields.saturating_mul(BYTES_OF_A_FIELD))?;
+        Ok(Self { batch, boundary, charge: Arc::clone(&self.charge), _view: Some(view) })
     }
 
     /// The data.
@@ -122,8 +143,7 @@ fn schema_functions(instance: &mut LinkerInstance<'_, HostState>) -> wasmtime::R
         "[static]schema.create",
         |mut store: Store<'_>, (fields,): (Vec<Field>,)| {
             let state = store.data_mut();
-            let made = schema_from(fields).map_err(Failure::from);
-            let result = made.and_then(|boundary| state.push(Schema { boundary }));
+            let result = state.create_schema(fields);
             answer(state, result)
         },
     )?;
@@ -149,7 +169,7 @@ fn batch_functions(instance: &mut LinkerInstance<'_, HostState>) -> wasmtime::Re
         |mut store: Store<'_>, (batch,): (Batch,)| {
             let state = store.data_mut();
             let boundary = Arc::clone(&state.handles.get(&batch)?.boundary);
-            Ok((state.push(Schema { boundary }).map_err(Failure::into_trap)?,))
+            Ok((state.push(Schema::new(boundary)).map_err(Failure::into_trap)?,))
         },
     )?;
     instance.func_wrap(
@@ -190,7 +210,7 @@ fn reader_functions(instance: &mut LinkerInstance<'_, HostState>) -> wasmtime::R
         |mut store: Store<'_>, (reader,): (Resource<BatchReader>,)| {
             let state = store.data_mut();
             let boundary = state.handles.get(&reader)?.boundary();
-            Ok((state.push(Schema { boundary }).map_err(Failure::into_trap)?,))
+            Ok((state.push(Schema::new(boundary)).map_err(Failure::into_trap)?,))
         },
     )?;
     instance.func_wrap(
@@ -204,6 +224,12 @@ fn reader_functions(instance: &mut LinkerInstance<'_, HostState>) -> wasmtime::R
 }
 
 impl HostState {
+    fn create_schema(&mut self, fields: Vec<Field>) -> Result<Resource<Schema>, Failure> {
+        let charge = self.budget.charge(described_bytes(&fields))?;
+        let boundary = schema_from(fields)?;
+        self.push(Schema { boundary, _charge: Some(charge) })
+    }
+
     fn from_columns(
         &mut self,
         schema: &Resource<Schema>,
@@ -213,7 +239,7 @@ impl HostState {
         let boundary = Arc::clone(&self.handles.get(schema)?.boundary);
         let charge = self.budget.charge(columns.byte_len())?;
         let batch = transfer::decode(columns, &boundary, rows)?;
-        self.push(RecordBatch { batch, boundary, charge })
+        self.push(RecordBatch::new(batch, boundary, charge))
     }
 
     fn columns(&mut self, batch: &Batch, indices: &[u32]) -> Result<WireColumns, Failure> {
@@ -225,32 +251,33 @@ impl HostState {
     }
 
     fn slice(&mut self, batch: &Batch, offset: u64, length: u64) -> Result<Batch, Failure> {
-        let RecordBatch { batch, boundary, charge } = self.handles.get(batch)?;
-        let rows = batch.num_rows();
+        let whole = self.handles.get(batch)?;
+        let rows = whole.batch.num_rows();
         let end = offset.checked_add(length).and_then(|end| usize::try_from(end).ok());
         let (Ok(start), Some(end)) = (usize::try_from(offset), end.filter(|end| *end <= rows))
         else {
             return Err(invalid(format!("{length} rows from {offset} of a batch of {rows}")).into());
         };
-        let slice = batch.slice(start, end - start);
-        let view = RecordBatch::new(slice, Arc::clone(boundary), Arc::clone(charge));
+        let slice = whole.batch.slice(start, end - start);
+        let view = whole.view(slice, Arc::clone(&whole.boundary), &self.budget)?;
         self.push(view)
     }
 
     fn project(&mut self, batch: &Batch, indices: &[u32]) -> Result<Batch, Failure> {
-        let RecordBatch { batch, boundary, charge } = self.handles.get(batch)?;
+        let whole = self.handles.get(batch)?;
         if indices.len() > MAX_FIELDS {
             return Err(invalid(format!("{} columns of a batch", indices.len())).into());
         }
         let positions: Vec<usize> =
             indices.iter().map(|index| usize::try_from(*index).unwrap_or(usize::MAX)).collect();
         // Arrow checks the positions.
-        let (Ok(columns), Ok(boundary)) = (batch.project(&positions), boundary.project(&positions))
+        let (Ok(batch), Ok(boundary)) =
+            (whole.batch.project(&positions), whole.boundary.project(&positions))
         else {
-            let columns = batch.num_columns();
+            let columns = whole.batch.num_columns();
             return Err(invalid(format!("a column that a batch of {columns} does not have")).into());
         };
-        let view = RecordBatch::new(columns, Arc::new(boundary), Arc::clone(charge));
+        let view = whole.view(batch, Arc::new(boundary), &self.budget)?;
         self.push(view)
     }
 

@@ -35,6 +35,13 @@ pub(super) fn boundary_of(schema: &ArrowSchema) -> Result<SchemaRef, HostError> 
     })
 }
 
+/// Host memory that a description takes at most once it is a schema: the shortest field of a
+/// struct, `a:null`, becomes some 150 bytes.
+pub(super) fn described_bytes(fields: &[Field]) -> u64 {
+    let texts: usize = fields.iter().map(|f| f.name.len() + f.data_type.len() + 16).sum();
+    (texts as u64).saturating_mul(32)
+}
+
 /// The schema that a guest describes.
 pub(super) fn schema_from(fields: Vec<Field>) -> Result<SchemaRef, HostError> {
     if fields.len() > MAX_FIELDS {
@@ -103,6 +110,16 @@ mod tests {
             assert_eq!(fields[0].data_type, data_type);
             assert_eq!(fields[0].name, "ä b");
         }
+    }
+
+    #[test]
+    fn a_schema_is_charged_for_what_it_takes() {
+        let parts = vec!["a:null"; 1000].join(",");
+        let data_type = format!("struct({parts})");
+        let field = Field { name: "c".into(), data_type: data_type.clone(), nullable: true };
+        let taken = create("c", &data_type).unwrap().fields().size() as u64;
+        let charged = described_bytes(&[field]);
+        assert!(taken <= charged && charged <= 4 * taken, "{taken} taken, {charged} charged");
     }
 
     #[test]
