@@ -186,3 +186,6 @@ impl Column {
         column.unwrap_or(Self { data_type: DataType::Null, data: Data::Null(0) })
     }
 }
+
+#[cfg(test)]
+mod tests;
