@@ -147,3 +147,67 @@ fn retry_or_fail(error: io::Error) -> Result<(), FrameError> {
         _ => Err(FrameError::Io(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::{Event, LogLevel};
+
+    /// What the host reads when a worker sends `bytes` and is gone.
+    fn read_event(bytes: &[u8]) -> Result<Event, FrameError> {
+        let (host_end, mut worker_end) = UnixStream::pair().expect("a socket");
+        worker_end.write_all(bytes).expect("send");
+        drop(worker_end);
+        read(&host_end, MAX_EVENT_BYTES, Some(Instant::now() + Duration::from_secs(10)))
+    }
+
+    fn frame_of(event: &Event) -> Vec<u8> {
+        let (mut host_end, worker_end) = UnixStream::pair().expect("a socket");
+        write(&worker_end, event, MAX_EVENT_BYTES, None).expect("write");
+        drop(worker_end);
+        let mut bytes = Vec::new();
+        host_end.read_to_end(&mut bytes).expect("read");
+        bytes
+    }
+
+    #[test]
+    fn a_message_above_the_cap_is_not_written() {
+        let (_host_end, worker_end) = UnixStream::pair().expect("a socket");
+        let error = write(&worker_end, &"too long", 4, None).expect_err("the cap");
+        assert_eq!(error.to_string(), "a message of 10 bytes, allowed are 1 to 4");
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_is_a_deadline() {
+        let (host_end, _worker_end) = UnixStream::pair().expect("a socket");
+        let error = read::<Event>(&host_end, 100, Some(Instant::now())).expect_err("late");
+        assert!(matches!(error, FrameError::Deadline), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(text in any::<String>(), done: u64, total: Option<u64>) {
+            for event in [
+                Event::Log { level: LogLevel::Info, text: text.clone() },
+                Event::Progress { done, total },
+            ] {
+                prop_assert_eq!(read_event(&frame_of(&event)).expect("an event"), event);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_an_event_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_event(&bytes);
+        }
+
+        #[test]
+        fn a_damaged_message_is_an_event_or_an_error(at: prop::sample::Index, byte: u8) {
+            let mut bytes = frame_of(&Event::Progress { done: 7, total: Some(9) });
+            let place = at.index(bytes.len());
+            bytes[place] = byte;
+            let _ = read_event(&bytes);
+        }
+    }
+}

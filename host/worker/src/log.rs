@@ -15,6 +15,9 @@ const LINE_COST: u64 = 16;
 /// Most lines, whatever the room allows: the host takes so many events and no more.
 const MAX_LINES: u64 = 50_000;
 
+/// Most bytes, whatever the room allows, for the same reason.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// Least time between two reports of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -34,7 +37,14 @@ pub(crate) struct EventLog {
 impl EventLog {
     /// A log of at most `bytes` bytes of text.
     pub(crate) fn new(host: Arc<Host>, bytes: u64) -> Self {
-        Self { bytes_left: bytes, dropped: 0, host, lines: 0, reported: None, reports: 0 }
+        Self {
+            bytes_left: bytes.min(MAX_BYTES),
+            dropped: 0,
+            host,
+            lines: 0,
+            reported: None,
+            reports: 0,
+        }
     }
 }
 
@@ -74,8 +84,69 @@ impl GuestLog for EventLog {
 impl Drop for EventLog {
     fn drop(&mut self) {
         if self.dropped > 0 {
-            let text = format!("{} more lines were dropped: the log is full", self.dropped);
+            let text = format!("the log is full, lines dropped: {}", self.dropped);
             self.host.tell(&Event::Log { level: LogLevel::Warn, text });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use glovebox_job::channel::WorkerChannel;
+    use glovebox_job::frame::{self, FrameError, MAX_EVENT_BYTES};
+
+    use super::*;
+
+    /// What the host hears of a log with `bytes` bytes.
+    fn heard(bytes: u64, guest: impl FnOnce(&mut EventLog)) -> Vec<Event> {
+        let (host_end, worker_end) = UnixStream::pair().expect("a socket");
+        let host = Arc::new(Host::new(WorkerChannel::from_stream(worker_end)));
+        let mut log = EventLog::new(host, bytes);
+        guest(&mut log);
+        drop(log);
+        let mut events = Vec::new();
+        loop {
+            match frame::read(&host_end, MAX_EVENT_BYTES, None) {
+                Ok(event) => events.push(event),
+                Err(FrameError::Closed) => return events,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn line(level: LogLevel, text: &str) -> Event {
+        Event::Log { level, text: text.into() }
+    }
+
+    #[test]
+    fn lines_are_clean_and_limited() {
+        let check = |bytes: u64, lines: &[&str], expect: &[Event]| {
+            let found = heard(bytes, |log| {
+                lines.iter().for_each(|text| log.log(services::LogLevel::Info, text));
+            });
+            assert_eq!(found, expect);
+        };
+        check(100, &["one", "two"], &[line(LogLevel::Info, "one"), line(LogLevel::Info, "two")]);
+        check(100, &["a\u{1b}[1mb\nc"], &[line(LogLevel::Info, "a\u{fffd}[1mb c")]);
+        check(
+            40,
+            &["one", "two", "three", ""],
+            &[
+                line(LogLevel::Info, "one"),
+                line(LogLevel::Info, "two"),
+                line(LogLevel::Warn, "the log is full, lines dropped: 2"),
+            ],
+        );
+        check(0, &[""], &[line(LogLevel::Warn, "the log is full, lines dropped: 1")]);
+    }
+
+    #[test]
+    fn progress_is_rare_but_its_end_is_told() {
+        let found = heard(0, |log| (0..=10_000).for_each(|done| log.progress(done, Some(10_000))));
+        assert!(found.len() < 100, "{}", found.len());
+        assert_eq!(found.first(), Some(&Event::Progress { done: 0, total: Some(10_000) }));
+        assert_eq!(found.last(), Some(&Event::Progress { done: 10_000, total: Some(10_000) }));
     }
 }
