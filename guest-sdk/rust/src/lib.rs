@@ -44,6 +44,8 @@ extern crate self as glovebox_guest;
 
 #[cfg(all(target_arch = "wasm32", feature = "allocator"))]
 mod allocator;
+#[cfg(feature = "arrow")]
+mod arrow;
 #[cfg(target_arch = "wasm32")]
 #[path = "backend/wasm.rs"]
 mod backend;

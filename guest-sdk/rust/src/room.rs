@@ -265,10 +265,8 @@ impl Batch {
             Some(None) => {}
         }
         let field = &self.fields[index];
-        let columns = self
-            .inner
-            .columns(&[index], std::slice::from_ref(field))
-            .context(format_args!("column `{}`", field.name))?;
+        // A host's error stays as it is: so the run's public reason is the host's too.
+        let columns = self.inner.columns(&[index], std::slice::from_ref(field))?;
         let column = columns.into_iter().next().context("the host sent no column")?;
         self.seen.borrow_mut()[index] = Some(column.clone());
         Ok(column)

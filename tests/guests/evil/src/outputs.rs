@@ -1,7 +1,7 @@
 //! Writing what was not declared, or not when it may be written.
 
 use glovebox_guest::raw::{data, outputs, types};
-use glovebox_guest::{Error, Result, columns};
+use glovebox_guest::{Error, ErrorCode, Result, columns};
 
 use crate::{Attack, behave};
 
@@ -133,8 +133,18 @@ pub(crate) fn node(length: u64, null_count: u64) -> data::FieldNode {
     data::FieldNode { length, null_count }
 }
 
+/// The host's error as it is: so the run's public reason is the host's too.
 pub(crate) fn host_error(error: types::Error) -> Error {
-    Error::new(error.message)
+    let code = match error.code {
+        types::ErrorCode::NotGranted => ErrorCode::NotGranted,
+        types::ErrorCode::InvalidArgument => ErrorCode::InvalidArgument,
+        types::ErrorCode::SchemaMismatch => ErrorCode::SchemaMismatch,
+        types::ErrorCode::LimitExceeded => ErrorCode::LimitExceeded,
+        types::ErrorCode::PolicyDenied => ErrorCode::PolicyDenied,
+        types::ErrorCode::Closed => ErrorCode::Closed,
+        types::ErrorCode::Internal => ErrorCode::Internal,
+    };
+    Error::with_code(code, error.message)
 }
 
 pub(crate) fn schema(fields: &[(&str, &str, bool)]) -> Result<data::Schema> {

@@ -21,9 +21,15 @@ pub(crate) const ATTACKS: &[Attack] = &[
             blocks.push(black_box(vec![1; 1 << 20]));
         }
     }),
-    // Calls itself until the stack ends.
+    // Calls itself until the VM's stack ends.
     ("recurse", |room| {
         let depth = recurse(0);
+        room.info(depth);
+        behave(room)
+    }),
+    // Calls itself with large frames until the stack inside the notebook's memory ends.
+    ("recurse_with_frames", |room| {
+        let depth = recurse_with_frames(0);
         room.info(depth);
         behave(room)
     }),
@@ -62,6 +68,13 @@ fn recurse(depth: u64) -> u64 {
     if black_box(depth) == u64::MAX {
         return depth;
     }
+    recurse(depth + 1) + depth
+}
+
+fn recurse_with_frames(depth: u64) -> u64 {
+    if depth == u64::MAX {
+        return depth;
+    }
     let frame = black_box([depth; 64]);
-    recurse(depth + 1) + frame[63]
+    recurse_with_frames(depth + 1) + frame[63]
 }
