@@ -5,5 +5,6 @@
 mod support;
 
 mod files;
+mod guests;
 mod sql;
 mod statements;

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use tempfile::TempDir;
 
 /// The repository's root.
-pub fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     static ROOT: OnceLock<PathBuf> = OnceLock::new();
     ROOT.get_or_init(|| {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
@@ -16,30 +16,30 @@ pub fn repository() -> &'static Path {
 
 /// What a command did.
 #[derive(Debug)]
-pub struct Done {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
     command: String,
 }
 
 impl Done {
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "{self}");
         self
     }
 
     /// Ended with status 1 and this public reason code on standard error.
     #[track_caller]
-    pub fn refused(self, reason: &str) -> Self {
+    pub(crate) fn refused(self, reason: &str) -> Self {
         assert_eq!(self.code, Some(1), "{self}");
         assert!(self.stderr.contains(&format!("({reason})")), "expected ({reason}): {self}");
         self
     }
 
     #[track_caller]
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self}"))
     }
 }
@@ -66,27 +66,27 @@ impl From<(String, Output)> for Done {
 }
 
 /// An empty directory in which commands run.
-pub struct Stage {
+pub(crate) struct Stage {
     directory: TempDir,
 }
 
 impl Stage {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: TempDir::new().expect("a temporary directory") }
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, text).expect("a file of the stage");
         path
     }
 
     /// The command, not yet started.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glovebox"));
         command.current_dir(self.directory.path()).args(arguments);
         for name in ["GLOVEBOX_HOME", "GLOVEBOX_JAIL", "RUSTFLAGS"] {
@@ -96,20 +96,20 @@ impl Stage {
     }
 
     /// Runs `glovebox` with the words of `line`.
-    pub fn run(&self, line: &str) -> Done {
+    pub(crate) fn run(&self, line: &str) -> Done {
         let words: Vec<_> = line.split_whitespace().collect();
         let output = self.command(&words).output().expect("the glovebox binary");
         (line.to_owned(), output).into()
     }
 
     /// Makes a key file `NAME.key` and returns the public key.
-    pub fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         let done = self.run(&format!("key new {name}.key --json")).ok();
         done.json()["public_key"].as_str().expect("a public key").to_owned()
     }
 
     /// Makes keys for `aliases` and a room `ROOM` that all of them have accepted.
-    pub fn room(&self, room: &str, aliases: &[&str], settings: &str) {
+    pub(crate) fn room(&self, room: &str, aliases: &[&str], settings: &str) {
         let mut text = format!("name = \"{room}\"\nregion = \"test\"\n");
         for alias in aliases {
             let key = self.key(alias);
@@ -125,7 +125,7 @@ impl Stage {
     }
 
     /// The digest of the newest revision of a notebook.
-    pub fn revision(&self, room: &str, notebook: &str) -> String {
+    pub(crate) fn revision(&self, room: &str, notebook: &str) -> String {
         let shown = self.run(&format!("room show {room} --json")).ok().json();
         shown["notebooks"]
             .as_array()
@@ -139,7 +139,7 @@ impl Stage {
 }
 
 /// The component of a guest package in the repository, built once for all tests of a process.
-pub fn guest(package: &str) -> PathBuf {
+pub(crate) fn guest(package: &str) -> PathBuf {
     static BUILDING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one_at_a_time = BUILDING.lock();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");

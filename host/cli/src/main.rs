@@ -18,6 +18,8 @@ use anyhow::Result;
 use clap::Parser as _;
 use glovebox_job::process::{JAIL_COMMAND, WORKER_COMMAND};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::arguments::{Arguments, Command};
 use crate::context::Context;
 
@@ -28,9 +30,33 @@ fn main() -> ExitCode {
         Some(WORKER_COMMAND) => return glovebox_worker::worker_main(),
         _ => {}
     }
+    end_quietly_on_closed_pipes();
+    raise_open_file_limit();
     let arguments = Arguments::parse();
     let (json, quiet) = (arguments.global.json, arguments.global.quiet);
     execute(arguments).unwrap_or_else(|error| failure::report(&error, json, quiet))
+}
+
+/// `glovebox log ROOM | head` is no reason for a panic message.
+fn end_quietly_on_closed_pipes() {
+    /// What a shell reports for a program that a closed pipe ended: 128 + SIGPIPE.
+    const CLOSED_PIPE: i32 = 141;
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.contains("Broken pipe")) {
+            std::process::exit(CLOSED_PIPE);
+        }
+        report(panic);
+    }));
+}
+
+/// A table may be a thousand files, all open during a run; the soft limit is often as low.
+fn raise_open_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it, a table of many files is refused with a clear error.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// Does what was said.

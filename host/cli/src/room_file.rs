@@ -43,7 +43,6 @@ wall_seconds = 600
 #[serde(deny_unknown_fields)]
 struct RoomFile {
     name: AssetName,
-    #[serde(default)]
     region: String,
     collaborators: Vec<Collaborator>,
     #[serde(default)]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use glovebox_contract::column::Column;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -38,6 +38,10 @@ fn cell(text: &str) -> String {
     safe.chars().take(MAX_CELL_CHARACTERS - 1).chain(['…']).collect()
 }
 
+/// One rule, below the header.
+const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 /// A table of texts; columns named in `right` are right-aligned.
 pub(crate) fn table<R, C>(header: &[&str], right: &[&str], rows: R) -> String
 where
@@ -46,7 +50,7 @@ where
 {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.iter().map(|name| cell(name)).collect::<Vec<_>>());
     for row in rows {

@@ -74,7 +74,7 @@ fn meaning(import: &str) -> &'static str {
 pub(crate) fn print_manifest(manifest: &Manifest) {
     println!("\n{} {} ({})", manifest.name, plain(&manifest.version), plain(&manifest.language));
     if !manifest.description.is_empty() {
-        println!("{}", plain(&manifest.description));
+        println!("{}", terminal::plain_lines(&manifest.description));
     }
     println!("\nReads");
     for (table, input) in &manifest.inputs {

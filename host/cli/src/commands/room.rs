@@ -111,6 +111,9 @@ fn list(context: &Context) -> Result<()> {
         [room.name.to_string(), room.id.to_string()]
     });
     println!("{}", terminal::table(&["room", "id"], &[], rows));
+    for damaged in home.damaged_rooms()? {
+        eprintln!("cannot be read: {}: {}", damaged.directory, damaged.error);
+    }
     Ok(())
 }
 

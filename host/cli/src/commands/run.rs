@@ -47,6 +47,9 @@ pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
         Outcome::Succeeded { .. } => Ok(ExitCode::SUCCESS),
         Outcome::Failed { reason } => {
             let detail = text.and_then(|text| text.detail).unwrap_or_default();
+            if let Some(lacks) = &ended.host_detail {
+                eprintln!("this machine: {}", plain(lacks));
+            }
             let what = format!("run {} failed", ended.run);
             let error = anyhow::Error::new(Refused { reason: *reason, what: plain(&detail) });
             Err(error.context(what))
