@@ -59,7 +59,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     ("wide_binary", |room| {
         pass(room, "fixed_size_binary(4294967295)", 2, &[node(2, 0)], &[&[], &ZEROS])
     }),
-    ("long_type", |room| pass(room, &"int64".repeat(4 << 20), 0, &[], &[])),
+    ("long_type", |room| pass(room, &"int64".repeat(1 << 18), 0, &[], &[])),
     // A hundred thousand columns.
     ("many_columns", |room| {
         schema(&vec![("c", "int64", true); 100_000])?;

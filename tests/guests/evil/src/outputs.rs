@@ -36,8 +36,18 @@ pub(crate) const ATTACKS: &[Attack] = &[
         };
         write_batch(&schema, 1, columns)
     }),
-    // A null in a column that is declared `not null`.
-    ("null_in_not_null", |room| {
+    // A null in a column that is declared `not null`, in a batch whose own schema allows it.
+    ("null_in_not_null", |_| {
+        let schema = schema(&[("x", "int64", true), ("y", "float64", true)])?;
+        let one = 1_u64.to_le_bytes();
+        let columns = data::ColumnsParam {
+            nodes: &[node(1, 1), node(1, 0)],
+            buffers: &[&[0], &one, &[], &one],
+        };
+        write_batch(&schema, 1, columns)
+    }),
+    // The same in a batch of the output's schema.
+    ("null_in_not_null_batch", |room| {
         let mut output = room.output("out")?;
         output.write(columns! { "x" => vec![None::<i64>], "y" => vec![0.5] })?;
         output.finish()?;
