@@ -38,7 +38,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
         behave(room)
     }),
     ("column_index_repeated", |room| {
-        batch()?.columns(&vec![0; 1_000_000]).map_err(host_error)?;
+        batch()?.columns(&vec![0; 10_000_000]).map_err(host_error)?;
         behave(room)
     }),
     ("slice_beyond", |room| {
