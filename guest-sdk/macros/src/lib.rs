@@ -8,17 +8,8 @@ use syn::{Data, DeriveInput, Error, Fields, FnArg, ItemFn, ReturnType, parse_mac
 /// Makes a function the entry point of a notebook.
 ///
 /// The function takes `&Room` and returns `glovebox_guest::Result<()>`. It stays an ordinary
-/// function, so that a test can call it with a mock room.
-///
-/// ```ignore
-/// use glovebox_guest::{Result, Room, notebook};
-///
-/// #[notebook]
-/// fn run(room: &Room) -> Result<()> {
-///     room.output("empty")?.finish()?;
-///     Ok(())
-/// }
-/// ```
+/// function, so that a test can call it with a mock room. The documentation of
+/// `glovebox-guest` begins with an example.
 #[proc_macro_attribute]
 pub fn notebook(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
@@ -147,3 +138,6 @@ fn column_name(field: &syn::Field) -> Result<String, Error> {
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ mod sealed {
 
 /// A number that lies in a column as it lies in memory.
 ///
-/// Every bit pattern is a value and there is no padding, which [`Values`] relies on.
+/// Every bit pattern is a value and there is no padding, which the views rely on.
 pub trait Native: Copy + Default + PartialEq + std::fmt::Debug + sealed::Sealed + 'static {}
 
 macro_rules! native {
