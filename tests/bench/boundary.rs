@@ -3,7 +3,6 @@
 //!
 //! `cargo bench --bench boundary` prints the best of five rounds over 512 MiB of (i64, f64) in
 //! batches of 16,384 rows.
-#![expect(missing_docs, reason = "a benchmark has no API")]
 
 #[path = "../guests/kernels/src/kernels.rs"]
 mod kernels;
@@ -35,7 +34,7 @@ fn main() {
     let engine = glovebox_sandbox::Engine::new().expect("an engine");
     let code = engine.compile(&component).expect("machine code");
     // SAFETY: the machine code was made by this very engine a line above.
-    let compiled = unsafe { glovebox_sandbox::load(&engine, &code) }.expect("a component");
+    let compiled = unsafe { engine.load(&code) }.expect("a component");
     println!("{BATCHES} batches of {BATCH_ROWS} rows (i64, f64), best of {ROUNDS}");
     let copied = best(|| memcpy(&batches));
     println!("{:16} {:8.1} ms  {:6.1} GB/s", "memcpy", millis(copied), rate(copied));
@@ -91,7 +90,12 @@ fn schema() -> SchemaRef {
 
 fn batch(seed: usize) -> RecordBatch {
     let rows = seed * BATCH_ROWS..(seed + 1) * BATCH_ROWS;
-    let k: Int64Array = rows.clone().map(|row| (row as i64).wrapping_mul(0x9E37_79B9)).map(|k| k & 0xFFFF_FFFF).collect::<Vec<_>>().into();
+    let k: Int64Array = rows
+        .clone()
+        .map(|row| (row as i64).wrapping_mul(0x9E37_79B9))
+        .map(|k| k & 0xFFFF_FFFF)
+        .collect::<Vec<_>>()
+        .into();
     let x: Float64Array = rows.map(|row| (row % 1000) as f64 / 8.0).collect::<Vec<_>>().into();
     let columns: Vec<ArrayRef> = vec![Arc::new(k), Arc::new(x)];
     RecordBatch::try_new(schema(), columns).expect("a batch")

@@ -2,7 +2,6 @@
 //!
 //! `cargo bench --bench latency [-- RUNS]` prints p50 and p95 of the wall time of the whole
 //! `glovebox run` command and of the part between the signed request and the receipt.
-#![expect(missing_docs, reason = "a benchmark has no API")]
 
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -50,10 +49,5 @@ fn main() {
 fn print(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1e3;
-    println!(
-        "{name:20} p50 {:6.1} ms   p95 {:6.1} ms   ({} runs)",
-        at(50),
-        at(95),
-        times.len()
-    );
+    println!("{name:20} p50 {:6.1} ms   p95 {:6.1} ms   ({} runs)", at(50), at(95), times.len());
 }

@@ -3,7 +3,6 @@
 //! `cargo bench --bench overlap [-- ROWS]` (default 1,000,000; the data needs python3 with numpy
 //! and pyarrow). Prints wall times of several rounds in turn, and the ratio of the medians.
 //! `tests/bench/peers.py duckdb DIR` runs the same query in DuckDB.
-#![expect(missing_docs, reason = "a benchmark has no API")]
 
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -99,7 +98,8 @@ fn plain_datafusion(data: &Path) -> Duration {
     let started = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().build().expect("a runtime");
     runtime.block_on(async {
-        let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
+        let context =
+            SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
         for (name, file) in [("customers", "retailer"), ("exposures", "media")] {
             let path = data.join(format!("{file}.parquet"));
             let path = path.to_str().expect("a path in UTF-8");

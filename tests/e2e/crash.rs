@@ -17,7 +17,8 @@ const STEPS: [&str; 8] = [
     "published",
 ];
 
-const RUN: [&str; 6] = ["run", "flights-and-weather", "delay-by-wind", "--as", "airline.key", "--quiet"];
+const RUN: [&str; 6] =
+    ["run", "flights-and-weather", "delay-by-wind", "--as", "airline.key", "--quiet"];
 
 /// Directories that a reader could take for outputs.
 fn published(stage: &Stage) -> usize {
@@ -41,7 +42,8 @@ fn killed_at_any_step_the_host_keeps_all_or_nothing() {
 
         let runs = stage.run("runs flights-and-weather --json").ok().json();
         let last = runs.as_array().and_then(|runs| runs.last()).expect("a run").clone();
-        let receipts = earlier >= STEPS.iter().position(|step| *step == "receipt-logged").expect("a step");
+        let receipts =
+            earlier >= STEPS.iter().position(|step| *step == "receipt-logged").expect("a step");
         if receipts {
             assert_eq!(last["outcome"], "succeeded", "killed at {step}: {runs:#}");
             assert_eq!(published(&stage), before + 1, "killed at {step}");

@@ -36,14 +36,16 @@ fn batch(keys: &[&str], values: &[i64]) -> RecordBatch {
 
 fn parquet(path: &std::path::Path, batch: &RecordBatch) {
     let file = File::create(path).expect("a file");
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+    let mut writer =
+        parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
     writer.write(batch).expect("a row group");
     writer.close().expect("a footer");
 }
 
 fn ipc(path: &std::path::Path, batch: &RecordBatch) {
     let file = File::create(path).expect("a file");
-    let mut writer = arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).expect("a writer");
+    let mut writer =
+        arrow::ipc::writer::FileWriter::try_new(file, &batch.schema()).expect("a writer");
     writer.write(batch).expect("a batch");
     writer.finish().expect("a footer");
 }
@@ -76,13 +78,18 @@ fn csv() {
 #[test]
 fn ndjson() {
     check("t.ndjson", |stage| {
-        stage.write("t.ndjson", "{\"k\":\"x\",\"v\":1}\n{\"k\":\"y\",\"v\":2}\n{\"k\":\"x\",\"v\":3}\n");
+        stage.write(
+            "t.ndjson",
+            "{\"k\":\"x\",\"v\":1}\n{\"k\":\"y\",\"v\":2}\n{\"k\":\"x\",\"v\":3}\n",
+        );
     });
 }
 
 #[test]
 fn parquet_file() {
-    check("t.parquet", |stage| parquet(&stage.path("t.parquet"), &batch(&["x", "y", "x"], &[1, 2, 3])));
+    check("t.parquet", |stage| {
+        parquet(&stage.path("t.parquet"), &batch(&["x", "y", "x"], &[1, 2, 3]))
+    });
 }
 
 #[test]

@@ -63,10 +63,8 @@ fn the_tour_works_as_written() {
     assert!(log.contains("run-receipt"), "{log}");
 
     stage.run("bundle flights-and-weather -o room.bundle").ok();
-    let verified = stage
-        .run("verify room.bundle --output delay.parquet --component delay.wasm")
-        .ok()
-        .stdout;
+    let verified =
+        stage.run("verify room.bundle --output delay.parquet --component delay.wasm").ok().stdout;
     assert!(verified.contains("verified") && verified.contains("asserted"), "{verified}");
 }
 

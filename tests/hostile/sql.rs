@@ -72,7 +72,8 @@ fn the_build_refuses_what_is_no_query() {
         "SET datafusion.catalog.information_schema = true",
         "DROP TABLE a.t",
     ] {
-        let text = format!("{HEADER}{statement};\nCREATE TABLE output.out AS SELECT v AS x FROM a.t;\n");
+        let text =
+            format!("{HEADER}{statement};\nCREATE TABLE output.out AS SELECT v AS x FROM a.t;\n");
         stage.write("n.sql", text);
         let done = stage.run("build n.sql -o n.wasm");
         assert_eq!(done.code, Some(1), "{statement}: {done}");

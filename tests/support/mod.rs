@@ -144,7 +144,8 @@ pub(crate) fn guest(package: &str) -> PathBuf {
     let _one_at_a_time = BUILDING.lock();
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     std::fs::create_dir_all(&directory).expect("a directory for guests");
-    let output = directory.join(format!("{}-{}.wasm", package.replace('/', "-"), std::process::id()));
+    let output =
+        directory.join(format!("{}-{}.wasm", package.replace('/', "-"), std::process::id()));
     if !output.exists() {
         let done = Command::new(env!("CARGO_BIN_EXE_glovebox"))
             .args(["build", "--install-target"])

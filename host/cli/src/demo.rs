@@ -19,8 +19,10 @@ use crate::{failure, terminal};
 const MARKER: &str = ".glovebox-demo";
 
 const ROOM: &str = "flights-and-weather";
-const FLIGHTS: &[u8] = include_bytes!("../../../examples/flights-weather/data/flights_january.parquet");
-const WEATHER: &[u8] = include_bytes!("../../../examples/flights-weather/data/weather_january.parquet");
+const FLIGHTS: &[u8] =
+    include_bytes!("../../../examples/flights-weather/data/flights_january.parquet");
+const WEATHER: &[u8] =
+    include_bytes!("../../../examples/flights-weather/data/weather_january.parquet");
 const SQL_NOTEBOOK: &str = include_str!("../../../examples/flights-weather/delay-by-wind.sql");
 const RUST_NOTEBOOK: &str = "examples/flights-weather/weather-delay-model";
 
@@ -52,7 +54,9 @@ struct Story<'a> {
 impl Story<'_> {
     fn keys_and_room(&self) -> Result<()> {
         chapter(1, "Two organisations, two keys, one room");
-        say("An airline owns flights. A weather agency owns weather. Neither may see the other's rows.");
+        say(
+            "An airline owns flights. A weather agency owns weather. Neither may see the other's rows.",
+        );
         self.run("key new airline.key")?;
         self.run("key new weather.key")?;
         let key = |file: &str| -> Result<String> {
@@ -67,7 +71,9 @@ impl Story<'_> {
             key("weather.key")?
         );
         std::fs::write("room.toml", &room)?;
-        say("room.toml says who takes part. The creator signs it; everyone named accepts exactly that.");
+        say(
+            "room.toml says who takes part. The creator signs it; everyone named accepts exactly that.",
+        );
         self.run("room create room.toml --as airline.key")?;
         self.run(&format!("room accept {ROOM} --as weather.key"))
     }
@@ -81,7 +87,9 @@ impl Story<'_> {
             "table add {ROOM} airline.flights --from flights.parquet \
              --columns origin,carrier,time_hour,dep_delay,distance --as airline.key"
         ))?;
-        self.run(&format!("table add {ROOM} weather.hourly --from weather.parquet --as weather.key"))
+        self.run(&format!(
+            "table add {ROOM} weather.hourly --from weather.parquet --as weather.key"
+        ))
     }
 
     fn sql_notebook(&self) -> Result<()> {
@@ -91,13 +99,21 @@ impl Story<'_> {
         self.run("inspect delay.wasm")?;
         say("The agency is its author; the airline may run it once it has approved.");
         self.run(&format!("notebook add {ROOM} delay.wasm --runner airline --as weather.key"))?;
-        self.refused(&format!("run {ROOM} delay-by-wind --as airline.key"), ReasonCode::NotApproved)?;
-        say("Not approved, so it does not run. The airline has read the text above and approves that hash.");
+        self.refused(
+            &format!("run {ROOM} delay-by-wind --as airline.key"),
+            ReasonCode::NotApproved,
+        )?;
+        say(
+            "Not approved, so it does not run. The airline has read the text above and approves that hash.",
+        );
         self.approve("delay-by-wind", "airline")?;
         self.run(&format!("run {ROOM} delay-by-wind --param min_group=50 --as airline.key"))?;
         self.run(&format!("output show {ROOM} latest --as airline.key"))?;
         say("Outputs go to the runner. The agency asks, too:");
-        self.refused(&format!("output show {ROOM} latest --as weather.key"), ReasonCode::NotPermitted)
+        self.refused(
+            &format!("output show {ROOM} latest --as weather.key"),
+            ReasonCode::NotPermitted,
+        )
     }
 
     fn rust_notebook(&self) -> Result<()> {
@@ -137,7 +153,9 @@ impl Story<'_> {
 
     fn audit(&self) -> Result<()> {
         chapter(6, "The auditor: offline, with the bundle alone");
-        self.run(&format!("output export {ROOM} latest delay_by_wind -o delay.parquet --as airline.key"))?;
+        self.run(&format!(
+            "output export {ROOM} latest delay_by_wind -o delay.parquet --as airline.key"
+        ))?;
         self.run(&format!("log {ROOM}"))?;
         self.run(&format!("bundle {ROOM} -o room.bundle"))?;
         self.run("verify room.bundle --output delay.parquet --component delay.wasm")
@@ -230,5 +248,7 @@ fn find_rust_notebook() -> Result<PathBuf> {
         .chain(built.ancestors())
         .map(|root| root.join(RUST_NOTEBOOK))
         .find(|package| package.join("Cargo.toml").exists())
-        .with_context(|| format!("cannot find {RUST_NOTEBOOK}: run the demo inside a clone of Glovebox"))
+        .with_context(|| {
+            format!("cannot find {RUST_NOTEBOOK}: run the demo inside a clone of Glovebox")
+        })
 }

@@ -62,23 +62,34 @@ fn hint(reason: ReasonCode) -> Option<&'static str> {
              `glovebox review ROOM NOTEBOOK --approve DIGEST --as KEY` approves it"
         }
         ReasonCode::NotAccepted => "each collaborator runs `glovebox room accept ROOM --as KEY`",
-        ReasonCode::NotARunner => "the author names runners when adding the notebook: `--runner ALIAS`",
+        ReasonCode::NotARunner => {
+            "the author names runners when adding the notebook: `--runner ALIAS`"
+        }
         ReasonCode::UnknownSigner => "use the key whose public key stands in the room file",
         ReasonCode::NotPermitted => "`glovebox room show ROOM` says who owns and who may do what",
-        ReasonCode::ParameterInvalid => "`glovebox inspect FILE` lists the parameters with their bounds",
-        ReasonCode::Paused => "`glovebox room resume ROOM --as KEY`, signed by every collaborator, resumes",
+        ReasonCode::ParameterInvalid => {
+            "`glovebox inspect FILE` lists the parameters with their bounds"
+        }
+        ReasonCode::Paused => {
+            "`glovebox room resume ROOM --as KEY`, signed by every collaborator, resumes"
+        }
         ReasonCode::Rejected => "the author mends the notebook and adds it again as a new revision",
         ReasonCode::Superseded => "run the newer approved revision, or leave `--revision` out",
         ReasonCode::TableNotGranted | ReasonCode::ColumnNotGranted => {
             "a notebook reads the tables and columns that its manifest declares and the owner offers"
         }
-        ReasonCode::SqlRefused => "policies/sql lists the statements and functions that are allowed, with reasons",
+        ReasonCode::SqlRefused => {
+            "policies/sql lists the statements and functions that are allowed, with reasons"
+        }
         ReasonCode::InputChanged => "run again when nobody writes to the table's files",
         ReasonCode::JailUnavailable => {
             "this machine cannot confine the run (user namespaces, Landlock, seccomp); \
              `--jail off` runs without, and the receipt records it"
         }
-        ReasonCode::MemoryLimit | ReasonCode::CpuLimit | ReasonCode::Deadline | ReasonCode::ScratchLimit => {
+        ReasonCode::MemoryLimit
+        | ReasonCode::CpuLimit
+        | ReasonCode::Deadline
+        | ReasonCode::ScratchLimit => {
             "limits stand in the room file under [limits] and are part of what was approved"
         }
         _ => return None,

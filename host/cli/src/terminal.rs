@@ -27,7 +27,10 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// Like [`plain`], but keeps line breaks and tabs: for source code.
 pub(crate) fn plain_lines(text: &str) -> String {
-    text.lines().map(|line| line.split('\t').map(plain).collect::<Vec<_>>().join("\t")).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split('\t').map(plain).collect::<Vec<_>>().join("\t"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn cell(text: &str) -> String {

@@ -188,7 +188,7 @@ mod tests {
         let engine = Engine::new().unwrap();
         let check = |name: &str, module: &str| {
             let component = wat::parse_str(format!("(component (core module {module}))")).unwrap();
-            let error = engine.compile(&component).err().expect(name).to_string();
+            let error = engine.compile(&component).expect_err(name).to_string();
             assert!(error.starts_with("the component does not compile: "), "{error}");
         };
         assert!(engine.compile(&wat::parse_str("(component (core module))").unwrap()).is_ok());

@@ -1,12 +1,12 @@
 //! The one door for Arrow data between host and guest.
 //!
-//! Out: [`encode`] makes exact buffers. They hold the rows of the batch and nothing else: a slice
+//! Out: [`encode()`] makes exact buffers. They hold the rows of the batch and nothing else: a slice
 //! leaves without its neighbours, a dictionary or view column leaves as the plain values of its
 //! rows, null slots leave as zeros, and the bits behind the last row are 0. In the common case
 //! (plain encoding, no nulls) a buffer is handed on as it lies, so the only copy is the one into
 //! guest memory.
 //!
-//! In: [`decode`] believes nothing. It knows the types from a schema that the host holds, takes
+//! In: [`decode()`] believes nothing. It knows the types from a schema that the host holds, takes
 //! exactly the buffers that the layout needs, checks their lengths before Arrow looks at them,
 //! has Arrow validate offsets and text, checks decimals, and zeroes null slots.
 //!

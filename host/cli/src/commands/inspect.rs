@@ -14,8 +14,8 @@ use crate::terminal::{self, plain, print_json};
 pub(crate) fn run(context: &Context, inspect: &Inspect) -> Result<ExitCode> {
     let file = inspect.file.display();
     let bytes = std::fs::read(&inspect.file).with_context(|| format!("cannot read {file}"))?;
-    let inspection =
-        glovebox_sandbox::inspect(&bytes).with_context(|| format!("{file} is not a component this host takes"))?;
+    let inspection = glovebox_sandbox::inspect(&bytes)
+        .with_context(|| format!("{file} is not a component this host takes"))?;
     let is_sql = inspection.manifest.as_ref().is_some_and(|manifest| manifest.language == "sql");
     let text_is_what_runs = is_sql.then(|| glovebox_build::verify_sql(&bytes));
     if context.json() {
@@ -117,9 +117,15 @@ fn print_source(inspection: &Inspection, whole: bool, text_is_what_runs: Option<
         return;
     }
     match text_is_what_runs {
-        Some(true) => println!("\nSource. Built again from this text it gives these very bytes: what you read is what runs."),
-        Some(false) => println!("\nSource. WARNING: built again from this text it does NOT give these bytes."),
-        None => println!("\nSource, as the author embedded it. Build it again and compare the digest to be sure."),
+        Some(true) => println!(
+            "\nSource. Built again from this text it gives these very bytes: what you read is what runs."
+        ),
+        Some(false) => {
+            println!("\nSource. WARNING: built again from this text it does NOT give these bytes.")
+        }
+        None => println!(
+            "\nSource, as the author embedded it. Build it again and compare the digest to be sure."
+        ),
     }
     for (path, text) in &inspection.source {
         println!("── {} ({})", plain(path), terminal::bytes(text.len() as u64));

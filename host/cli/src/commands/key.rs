@@ -35,7 +35,8 @@ pub(crate) fn run(context: &Context, command: &Key) -> Result<ExitCode> {
 
 fn create(file: &Path) -> Result<PrivateKey> {
     let mut seed = [0; 32];
-    getrandom::fill(&mut seed).map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    getrandom::fill(&mut seed)
+        .map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
     let key = PrivateKey::from_seed(&seed);
     let mut to = OpenOptions::new()
         .write(true)

@@ -27,7 +27,9 @@ pub(crate) fn run(context: &Context, room: &RoomOnly) -> Result<ExitCode> {
                 })
             })
             .collect();
-        print_json(&json!({ "room": room.id(), "checkpoint": room.checkpoint(), "entries": entries }))?;
+        print_json(
+            &json!({ "room": room.id(), "checkpoint": room.checkpoint(), "entries": entries }),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows = entries.iter().map(|entry| {

@@ -40,7 +40,7 @@ pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
     let added = room.add_notebook(&context.worker_settings()?, &envelope, &bytes);
     bar.finish_and_clear();
     added?;
-    report(context, &room, &manifest, &party.alias.to_string())?;
+    report(context, &room, &manifest, party.alias.as_str())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -87,7 +87,8 @@ fn find_run(room: &Room, text: &str, counts: fn(&Run) -> bool) -> Result<RunId> 
     match (found.next(), found.next()) {
         (Some(run), None) => Ok(run),
         (None, _) => {
-            Err(RoomError::new(ReasonCode::NotFound, format!("the room has no run `{text}`")).into())
+            Err(RoomError::new(ReasonCode::NotFound, format!("the room has no run `{text}`"))
+                .into())
         }
         (Some(_), Some(_)) => Err(anyhow!("`{text}` is the beginning of more than one run")),
     }

@@ -29,7 +29,9 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
     });
     party.say(&mut room, body)?;
     if context.json() {
-        print_json(&json!({ "notebook": review.notebook, "revision": revision, "party": party.alias, "decision": decision }))?;
+        print_json(
+            &json!({ "notebook": review.notebook, "revision": revision, "party": party.alias, "decision": decision }),
+        )?;
     } else {
         println!("{} {} {} {revision}", party.alias, decision.verb(), review.notebook);
     }

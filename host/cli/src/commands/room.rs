@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::arguments::{Room, Signer};
 use crate::context::{self, Context};
-use crate::terminal::{self, plain, print_json};
 use crate::room_file;
+use crate::terminal::{self, plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Room) -> Result<ExitCode> {
     match command {
@@ -22,7 +22,11 @@ pub(crate) fn run(context: &Context, command: &Room) -> Result<ExitCode> {
             let mut room = context.room(&room.room)?;
             let party = context.party(&room, &signer.key)?;
             party.say(&mut room, Body::Accept)?;
-            report(context, &room, &format!("{} accepts the room {}", party.alias, room.state().document().name))?;
+            report(
+                context,
+                &room,
+                &format!("{} accepts the room {}", party.alias, room.state().document().name),
+            )?;
         }
         Room::Show(room) => show(context, &context.room(&room.room)?)?,
         Room::List => list(context)?,
@@ -45,9 +49,8 @@ fn create(context: &Context, file: &std::path::Path, signer: &Signer) -> Result<
     let key = context::read_key(&signer.key)?;
     let home = context.home()?;
     let now = context::now();
-    let document =
-        room_file::parse(&text, &key.public(), home.host_key(), now, context::nonce()?)
-            .with_context(|| format!("{} is not a room file", file.display()))?;
+    let document = room_file::parse(&text, &key.public(), home.host_key(), now, context::nonce()?)
+        .with_context(|| format!("{} is not a room file", file.display()))?;
     let statement = Statement {
         party: document.creator.clone(),
         body: Body::Room(document),
@@ -107,9 +110,7 @@ fn list(context: &Context) -> Result<()> {
             rooms.iter().map(|room| json!({ "room": room.id, "name": room.name })).collect();
         return print_json(&rooms);
     }
-    let rows = rooms.iter().map(|room| {
-        [room.name.to_string(), room.id.to_string()]
-    });
+    let rows = rooms.iter().map(|room| [room.name.to_string(), room.id.to_string()]);
     println!("{}", terminal::table(&["room", "id"], &[], rows));
     for damaged in home.damaged_rooms()? {
         eprintln!("cannot be read: {}: {}", damaged.directory, damaged.error);
@@ -119,9 +120,11 @@ fn list(context: &Context) -> Result<()> {
 
 /// The digest of the newest version's revision.
 pub(crate) fn newest_revision(room: &OpenRoom, notebook: &str) -> Result<String> {
-    let notebook = room.state().notebook(&notebook.parse()?).map_err(glovebox_room::RoomError::from)?;
+    let notebook =
+        room.state().notebook(&notebook.parse()?).map_err(glovebox_room::RoomError::from)?;
     let latest = notebook.latest().context("the notebook has no version")?;
-    let digest = latest.revision().map_err(|refusal| glovebox_room::RoomError::from(refusal.clone()))?;
+    let digest =
+        latest.revision().map_err(|refusal| glovebox_room::RoomError::from(refusal.clone()))?;
     Ok(digest.digest().to_string())
 }
 
@@ -177,17 +180,31 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
         let asset = version.asset();
         let runners: Vec<_> = asset.runners.iter().map(ToString::to_string).collect();
         let hidden = if asset.hidden { ", source hidden" } else { "" };
-        println!("    version {}{hidden}, run by {}", plain(&asset.manifest.version), runners.join(", "));
+        println!(
+            "    version {}{hidden}, run by {}",
+            plain(&asset.manifest.version),
+            runners.join(", ")
+        );
         println!("      component {}", asset.component);
         match version.revision() {
             Ok(revision) => println!("      revision  {}", revision.digest()),
             Err(refusal) => println!("      revision  none: {}", plain(refusal.detail())),
         }
         println!("      {}", status_text(&status));
-        let reviews = version.revision_digest().map(|digest| notebook.reviews(digest)).unwrap_or_default();
+        let reviews =
+            version.revision_digest().map(|digest| notebook.reviews(digest)).unwrap_or_default();
         for review in reviews {
-            let comment = if review.comment.is_empty() { String::new() } else { format!(": {}", plain(&review.comment)) };
-            println!("      {} {} {}{comment}", terminal::time(review.at), review.party, review.decision.verb());
+            let comment = if review.comment.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", plain(&review.comment))
+            };
+            println!(
+                "      {} {} {}{comment}",
+                terminal::time(review.at),
+                review.party,
+                review.decision.verb()
+            );
         }
     }
 }
@@ -200,7 +217,9 @@ fn status_text(status: &RevisionStatus) -> String {
         RevisionStatus::Approved => "APPROVED".into(),
         RevisionStatus::Waiting { missing } => format!("waits for {}", list(missing)),
         RevisionStatus::Rejected { by } => format!("REJECTED by {}", list(by)),
-        RevisionStatus::Superseded { since } => format!("superseded since {}", terminal::time(*since)),
+        RevisionStatus::Superseded { since } => {
+            format!("superseded since {}", terminal::time(*since))
+        }
         RevisionStatus::Unbound { .. } => "does not fit the room's tables".into(),
     }
 }
@@ -235,7 +254,8 @@ fn as_json(state: &RoomState) -> Value {
             })
         })
         .collect();
-    let notebooks: Vec<_> = state.notebooks().map(|notebook| notebook_json(state, notebook)).collect();
+    let notebooks: Vec<_> =
+        state.notebooks().map(|notebook| notebook_json(state, notebook)).collect();
     json!({
         "room": state.id(),
         "document": state.document(),

@@ -24,7 +24,7 @@ pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
     let settings = context.worker_settings()?;
     let body = request(&room, &party, run)?;
     let envelope = party.sign(&room, body)?;
-    let mut watch = Watch::new(context.quiet(), &run.notebook.to_string());
+    let mut watch = Watch::new(context.quiet(), run.notebook.as_str());
     let started = Instant::now();
     let ended = room.run(&settings, &envelope, &mut watch);
     let request_to_receipt = started.elapsed();
@@ -67,7 +67,8 @@ fn request(room: &Room, party: &Party, run: &Run) -> Result<Body, RoomError> {
         match state.approved(&run.notebook, run.revision.as_ref(), &party.alias, room.now()) {
             Ok(approved) => (*approved.revision().digest(), approved.read_parameters(&given)?),
             Err(refusal) => {
-                let newest = || state.notebook(&run.notebook).ok()?.latest()?.revision_digest().copied();
+                let newest =
+                    || state.notebook(&run.notebook).ok()?.latest()?.revision_digest().copied();
                 let revision = run.revision.or_else(newest).ok_or(refusal)?;
                 (revision, BTreeMap::new())
             }
@@ -85,7 +86,12 @@ fn print_receipt(ended: &EndedRun) {
         }
     }
     for (name, file) in receipt.outputs().into_iter().flatten() {
-        println!("wrote    {name}: {} rows, {} {}", file.rows, terminal::bytes(file.bytes), file.digest);
+        println!(
+            "wrote    {name}: {} rows, {} {}",
+            file.rows,
+            terminal::bytes(file.bytes),
+            file.digest
+        );
     }
     let usage = &receipt.usage;
     println!(

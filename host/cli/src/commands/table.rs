@@ -56,7 +56,8 @@ pub(crate) fn run(context: &Context, command: &Table) -> Result<ExitCode> {
 }
 
 fn describe(context: &Context, table: &TableName, from: &Path) -> Result<DescribedTable> {
-    let bar = terminal::spinner(context.quiet(), format!("reading the columns of {}", from.display()));
+    let bar =
+        terminal::spinner(context.quiet(), format!("reading the columns of {}", from.display()));
     let described = DescribedTable::read(&context.worker_settings()?, table, from, None);
     bar.finish_and_clear();
     Ok(described?)

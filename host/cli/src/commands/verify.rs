@@ -10,5 +10,9 @@ pub(crate) fn run(context: &Context, arguments: &glovebox_verify::Arguments) -> 
     let mut arguments = arguments.clone();
     arguments.json |= context.json();
     let verdict = glovebox_verify::execute(&arguments, &mut std::io::stdout().lock())?;
-    Ok(if verdict == glovebox_verify::Verdict::Verified { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if verdict == glovebox_verify::Verdict::Verified {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }

@@ -230,6 +230,7 @@ impl HostState {
         self.push(Schema { boundary, _charge: Some(charge) })
     }
 
+    #[expect(clippy::wrong_self_convention, reason = "named as in the WIT")]
     fn from_columns(
         &mut self,
         schema: &Resource<Schema>,
@@ -244,6 +245,9 @@ impl HostState {
 
     fn columns(&mut self, batch: &Batch, indices: &[u32]) -> Result<WireColumns, Failure> {
         let batch = self.handles.get(batch)?;
+        if indices.len() > MAX_FIELDS {
+            return Err(invalid(format!("{} columns of a batch", indices.len())).into());
+        }
         // A row larger than the limit cannot be sliced any further, so it may be read.
         let limit =
             if batch.batch.num_rows() <= 1 { u64::from(u32::MAX) } else { self.facts.batch_bytes };

@@ -1,7 +1,7 @@
 //! The kernels, the same text for the guest and for native code beside it.
 
 /// What a kernel keeps from batch to batch.
-pub struct State {
+pub(crate) struct State {
     sum: f64,
     lanes: [f64; 4],
     groups: Vec<f64>,
@@ -15,7 +15,7 @@ impl Default for State {
 
 impl State {
     /// One number that depends on all that was computed.
-    pub fn value(&self) -> f64 {
+    pub(crate) fn value(&self) -> f64 {
         self.sum + self.lanes.iter().sum::<f64>() + self.groups.iter().sum::<f64>()
     }
 }
@@ -23,7 +23,7 @@ impl State {
 type Kernel = fn(&mut State, &[i64], &[f64]);
 
 /// All kernels by name.
-pub const ALL: [(&str, Kernel); 5] = [
+pub(crate) const ALL: [(&str, Kernel); 5] = [
     ("transfer only", transfer),
     ("branchy sum", branchy_sum),
     ("4-lane sum", four_lane_sum),

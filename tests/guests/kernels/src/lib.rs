@@ -2,7 +2,7 @@
 
 use glovebox_guest::{Result, Room, bail, columns, notebook};
 
-pub mod kernels;
+mod kernels;
 
 #[notebook]
 fn run(room: &Room) -> Result<()> {
