@@ -97,7 +97,7 @@ pub(crate) fn custom_section<'a>(component: &'a [u8], name: &str) -> Option<&'a 
     for payload in Parser::new(0).parse_all(component) {
         match payload.ok()? {
             Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth -= 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::CustomSection(section)
                 if depth == 1
                     && section.name() == name

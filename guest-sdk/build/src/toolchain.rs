@@ -145,6 +145,7 @@ struct Message {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<MetadataPackage>,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -165,6 +166,12 @@ fn path_dependencies(directory: &Path) -> Result<Vec<(PathBuf, String)>, BuildEr
     let text = output(&mut command)?;
     let metadata: Metadata = serde_json::from_str(&text)
         .map_err(|error| BuildError::new(format!("cargo metadata is not understood: {error}")))?;
+    if metadata.workspace_root != directory {
+        let root = metadata.workspace_root.display();
+        return Err(BuildError::new(format!("the package is a member of the workspace {root}"))
+            .in_file(&directory.join("Cargo.toml"))
+            .help("its source must build alone: add an empty [workspace] table and a Cargo.lock"));
+    }
     let local = metadata.packages.into_iter().filter(|package| package.source.is_none());
     let mut found: Vec<_> = local
         .filter_map(|package| {

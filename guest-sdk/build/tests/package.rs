@@ -124,6 +124,29 @@ fn the_compilers_own_words_are_shown() {
 }
 
 #[test]
+fn a_member_of_a_workspace_is_refused() {
+    let (_directory, root) = checkout("member");
+    let package = root.join("member");
+    copy(&root.join(PACKAGE), &package);
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("[workspace]", "").replace("../../../", "../");
+    fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    fs::remove_file(package.join("Cargo.lock")).unwrap();
+    fs::write(root.join("Cargo.toml"), "[workspace]\nmembers = [\"member\"]\n").unwrap();
+    fs::write(root.join("guest-sdk/rust/Cargo.toml"), STAND_IN).unwrap();
+    fs::write(root.join("guest-sdk/rust/src/lib.rs"), "").unwrap();
+    let error = build(&package, false).unwrap_err();
+    assert!(error.message().starts_with("the package is a member of the workspace "), "{error}");
+    assert_eq!(
+        error.help_text(),
+        Some("its source must build alone: add an empty [workspace] table and a Cargo.lock")
+    );
+}
+
+/// A guest SDK that needs nothing from its own workspace.
+const STAND_IN: &str = "[package]\nname = \"glovebox-guest\"\nversion = \"0.1.0\"\n";
+
+#[test]
 fn a_lock_file_that_does_not_fit_is_refused() {
     let error = refusal("Cargo.lock", "name = \"glovebox-guest\"", "name = \"glovebox-other\"");
     assert!(error.contains("--locked"), "{error}");
