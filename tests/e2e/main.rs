@@ -5,6 +5,7 @@ mod support;
 
 mod crash;
 mod determinism;
+mod expected;
 mod formats;
 mod governance;
 mod jail;
