@@ -23,6 +23,8 @@ type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
 pub(crate) struct GrantedCatalog {
     schemas: Arc<BTreeMap<String, Arc<GrantedSchema>>>,
     views: Arc<GrantedSchema>,
+    /// For each view the tables that it reads, views in it expanded.
+    view_tables: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
 /// Tables by name.
@@ -43,12 +45,20 @@ impl GrantedCatalog {
         let schemas = schemas
             .into_iter()
             .map(|(alias, tables)| (alias, Arc::new(GrantedSchema { tables: Mutex::new(tables) })));
-        Self { schemas: Arc::new(schemas.collect()), views: Arc::default() }
+        Self {
+            schemas: Arc::new(schemas.collect()),
+            views: Arc::default(),
+            view_tables: Arc::default(),
+        }
     }
 
     /// The same tables with no views: what one script or one query sees at its start.
     pub(crate) fn without_views(&self) -> Self {
-        Self { schemas: Arc::clone(&self.schemas), views: Arc::default() }
+        Self {
+            schemas: Arc::clone(&self.schemas),
+            views: Arc::default(),
+            view_tables: Arc::default(),
+        }
     }
 
     /// Whether SQL may read what it calls `name`.
@@ -62,14 +72,28 @@ impl GrantedCatalog {
         }
     }
 
-    /// Adds a view; `false` when there is one already and it may not be replaced.
-    pub(crate) fn add_view(&self, name: &str, plan: LogicalPlan, replace: bool) -> bool {
+    /// Adds a view that reads `tables` tables; `false` when it exists and may not be replaced.
+    pub(crate) fn add_view(
+        &self,
+        name: &str,
+        plan: LogicalPlan,
+        tables: usize,
+        replace: bool,
+    ) -> bool {
         let mut views = self.views.lock();
         if views.contains_key(name) && !replace {
             return false;
         }
         views.insert(name.to_owned(), Arc::new(ViewTable::new(plan, None)));
+        let mut counts = self.view_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.insert(name.to_owned(), tables);
         true
+    }
+
+    /// How many tables the view `name` reads; 0 when there is none.
+    pub(crate) fn view_tables(&self, name: &str) -> usize {
+        let counts = self.view_tables.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.get(name).copied().unwrap_or(0)
     }
 }
 

@@ -222,6 +222,14 @@ fn finer(one: TimeUnit, other: TimeUnit) -> TimeUnit {
     one.max(other)
 }
 
+/// Checks that `input` is still as long as it was.
+pub(crate) fn check_length(input: &InputFile) -> Result<(), DataFusionError> {
+    if input.file.metadata()?.len() < input.bytes {
+        return Err(DataFusionError::External(Box::new(FileShrank)));
+    }
+    Ok(())
+}
+
 /// Reads an input file from its start, at positions, without moving the shared cursor.
 struct Positioned<'a> {
     file: &'a File,
@@ -231,9 +239,7 @@ struct Positioned<'a> {
 
 impl<'a> Positioned<'a> {
     fn new(input: &'a InputFile) -> Result<Self, DataFusionError> {
-        if input.file.metadata()?.len() < input.bytes {
-            return Err(DataFusionError::External(Box::new(FileShrank)));
-        }
+        check_length(input)?;
         Ok(Self { file: &input.file, bytes: input.bytes, position: 0 })
     }
 }

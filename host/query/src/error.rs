@@ -72,9 +72,11 @@ pub(crate) fn execution(failure: &DataFusionError) -> HostError {
 /// The error of opening or describing the `index`-th file of `what`.
 pub(crate) fn input(what: &str, index: usize, failure: &DataFusionError) -> HostError {
     let (reason, text) = classify(failure);
-    let reason = match reason {
-        ReasonCode::InputUnreadable | ReasonCode::InputChanged | ReasonCode::MemoryLimit => reason,
-        _ => ReasonCode::InputCorrupt,
+    let (reason, text) = match reason {
+        ReasonCode::InputUnreadable | ReasonCode::InputChanged | ReasonCode::MemoryLimit => {
+            (reason, text)
+        }
+        _ => CORRUPT,
     };
     error(reason, format!("file {} of {what}: {text}", index + 1))
 }
@@ -150,12 +152,18 @@ fn classify_io(failure: &std::io::Error) -> (ReasonCode, &'static str) {
         // The writer of spill files keeps only the text of the disk manager's error.
         Some(inner) if inner.to_string().contains(SPILL_LIMIT) => SCRATCH_LIMIT,
         Some(inner) => classify_source(inner),
-        None if failure.kind() == std::io::ErrorKind::UnexpectedEof => CORRUPT,
+        None if is_format_error(failure.kind()) => CORRUPT,
         None if failure.kind() == std::io::ErrorKind::StorageFull => {
             (ReasonCode::ScratchLimit, "the scratch space is full")
         }
         None => (ReasonCode::InputUnreadable, "a file of an input table cannot be read"),
     }
+}
+
+/// Positions and lengths come from the file itself, so one that cannot be reached is a bad file.
+fn is_format_error(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(kind, InvalidData | InvalidInput | UnexpectedEof)
 }
 
 fn classify_source(failure: &(dyn Error + 'static)) -> (ReasonCode, &'static str) {

@@ -11,7 +11,7 @@
 //! | `store`, `table`, `catalog` | from opened files to names that SQL can resolve |
 //! | `describe` | schema of a party's files |
 //! | `policy`, `plan_policy`, `functions` | which SQL may run |
-//! | `arrange`, `exact_sum` | the same answer every time |
+//! | `arrange`, `in_order`, `exact_sum` | the same answer every time |
 //! | `session`, `script`, `stream` | planning and running |
 //! | `edge`, `coerce` | schemas and values where batches leave |
 //! | `error`, `guard` | no cell value in an error |
@@ -38,6 +38,7 @@ mod error;
 mod exact_sum;
 mod functions;
 mod guard;
+mod in_order;
 mod input;
 mod plan_policy;
 mod policy;

@@ -5,13 +5,15 @@
 //! depth, the kind of statement, its clauses, the depth of its expressions, the names of its
 //! tables. [`crate::plan_policy`] then checks what the statement means.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, Select, SetExpr, Statement, TableFactor, Visit, Visitor,
+    Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SetExpr, Statement, TableFactor, Visit,
+    Visitor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -69,12 +71,91 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>> {
         if weight > MOST_TOKENS {
             return Err(too_complex("many parts"));
         }
+        check_nesting(statement)?;
         count += usize::from(weight > 0);
     }
     if count > MOST_STATEMENTS {
         return Err(error(ReasonCode::SqlTooComplex, "the script has too many statements"));
     }
     Ok(tokens)
+}
+
+/// Deepest nesting of syntax that the parser tries twice when something inside of it is wrong, so
+/// that each level doubles its time: `CASE`, and calls of these keywords.
+const MOST_RETRIED: usize = 12;
+
+const RETRIED: [&str; 14] = [
+    "ARRAY",
+    "CAST",
+    "CEIL",
+    "CONVERT",
+    "EXTRACT",
+    "FLOOR",
+    "OVERLAY",
+    "POSITION",
+    "SAFE_CAST",
+    "SUBSTR",
+    "SUBSTRING",
+    "TRIM",
+    "TRY_CAST",
+    "TRY_CONVERT",
+];
+
+/// What an open bracket belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nested {
+    Plain,
+    Retried,
+    Case,
+}
+
+/// Checks how deep brackets, `CASE` and prefix operators are nested, so that the parser need not
+/// find out: it takes too long for some of them, and gives misleading errors for others.
+fn check_nesting(statement: &[TokenWithSpan]) -> Result<()> {
+    let mut open: Vec<Nested> = Vec::new();
+    let mut retried = 0_usize;
+    let mut prefixes = 0_usize;
+    let mut before = "";
+    for TokenWithSpan { token, .. } in statement {
+        let word = match token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.quote_style.is_none() => word.value.as_str(),
+            _ => "",
+        };
+        let is = |name: &str| word.eq_ignore_ascii_case(name);
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                let twice = RETRIED.iter().any(|name| before.eq_ignore_ascii_case(name));
+                open.push(if twice { Nested::Retried } else { Nested::Plain });
+                retried += usize::from(twice);
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                while let Some(closed) = open.pop() {
+                    retried -= usize::from(closed != Nested::Plain);
+                    if closed != Nested::Case {
+                        break;
+                    }
+                }
+            }
+            _ if is("case") => {
+                open.push(Nested::Case);
+                retried += 1;
+            }
+            _ if is("end") && open.last() == Some(&Nested::Case) => {
+                open.pop();
+                retried -= 1;
+            }
+            _ => {}
+        }
+        let is_prefix = is("not")
+            || matches!(token, Token::Minus | Token::Plus | Token::Tilde | Token::ExclamationMark);
+        prefixes = if is_prefix { prefixes + 1 } else { 0 };
+        before = word;
+        if open.len() > PARSER_DEPTH || prefixes > PARSER_DEPTH || retried > MOST_RETRIED {
+            return Err(too_complex("deep a nesting"));
+        }
+    }
+    Ok(())
 }
 
 fn parser(text: &str) -> Result<Parser<'static>> {
@@ -139,6 +220,78 @@ pub(crate) fn check_tables(query: &Query, catalog: &GrantedCatalog) -> Result<()
             ReasonCode::TableNotGranted,
             format!("table {} is not granted", shown(table)),
         )),
+    }
+}
+
+/// Most tables that a statement reads, with each view and common table counted as often as it is
+/// named. Planning expands them all, so a chain of doublings must stop before it.
+const MOST_TABLES: usize = 512;
+
+/// Most steps that counting tables may take.
+const MOST_STEPS: usize = 50_000;
+
+/// Counts the tables that `query` reads once its views and common tables are expanded.
+pub(crate) fn check_expansion(query: &Query, catalog: &GrantedCatalog) -> Result<usize> {
+    let mut counter = Counter { catalog, common: BTreeMap::new(), tables: 1, steps: 0 };
+    match query.visit(&mut counter) {
+        ControlFlow::Continue(()) => Ok(counter.tables),
+        ControlFlow::Break(failure) => Err(failure),
+    }
+}
+
+struct Counter<'a> {
+    catalog: &'a GrantedCatalog,
+    /// Tables that each common table reads. Scopes are ignored: the largest of a name counts.
+    common: BTreeMap<String, usize>,
+    tables: usize,
+    steps: usize,
+}
+
+impl Visitor for Counter<'_> {
+    type Break = glovebox_sandbox::services::HostError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> Flow {
+        for table in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.steps += 1;
+            let mut inner = Counter {
+                catalog: self.catalog,
+                common: std::mem::take(&mut self.common),
+                tables: 1,
+                steps: self.steps,
+            };
+            let visited = table.query.visit(&mut inner);
+            self.steps = inner.steps;
+            self.common = inner.common;
+            visited?;
+            let known = self.common.entry(meaning(&table.alias.name)).or_default();
+            *known = inner.tables.max(*known);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> Flow {
+        let weight = match relation.0.as_slice() {
+            [ObjectNamePart::Identifier(name)] => {
+                let name = meaning(name);
+                let common = self.common.get(&name).copied().unwrap_or(1);
+                common.max(self.catalog.view_tables(&name))
+            }
+            _ => 1,
+        };
+        self.tables = self.tables.saturating_add(weight);
+        self.steps += 1;
+        if self.tables > MOST_TABLES || self.steps > MOST_STEPS {
+            return ControlFlow::Break(too_complex("many tables"));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// An identifier as SQL means it: lower case unless quoted.
+pub(crate) fn meaning(identifier: &Ident) -> String {
+    match identifier.quote_style {
+        Some(_) => identifier.value.clone(),
+        None => identifier.value.to_lowercase(),
     }
 }
 

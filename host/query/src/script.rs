@@ -12,7 +12,7 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, ObjectName, Query, Statement, Value, VisitMut, VisitorMut,
+    Expr, ObjectName, Query, Statement, Value, VisitMut, VisitorMut,
 };
 use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::reason::ReasonCode;
@@ -22,7 +22,7 @@ use crate::arrange::RowsOrdered;
 use crate::coerce::check_output;
 use crate::edge::Edge;
 use crate::error::{Result, error};
-use crate::policy::{check_syntax, parse_script};
+use crate::policy::{check_expansion, check_syntax, meaning, parse_script};
 use crate::session::{Running, Session, on_large_stack};
 
 /// Schema of the tables that a script makes.
@@ -70,8 +70,9 @@ fn plan_script(
     for step in steps {
         match step {
             Step::View { name, replace, query } => {
+                let tables = check_expansion(&query, &catalog)?;
                 let plan = session.plan(&state, &catalog, *query, &parameters)?;
-                if !catalog.add_view(&name, plan, replace) {
+                if !catalog.add_view(&name, plan, tables, replace) {
                     return Err(error(
                         ReasonCode::SqlInvalid,
                         format!("view `{name}` exists; write CREATE OR REPLACE TEMP VIEW"),
@@ -154,14 +155,6 @@ fn step(session: &Session, statement: Statement) -> Result<Step> {
 
 fn template(text: &str) -> Option<Statement> {
     parse_script(text).ok()?.pop()
-}
-
-/// An identifier as SQL means it: lower case unless quoted.
-fn meaning(identifier: &Ident) -> String {
-    match identifier.quote_style {
-        Some(_) => identifier.value.clone(),
-        None => identifier.value.to_lowercase(),
-    }
 }
 
 fn identifiers(name: &ObjectName) -> Option<Vec<String>> {

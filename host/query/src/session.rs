@@ -27,9 +27,10 @@ use crate::catalog::{CATALOG, GrantedCatalog, VIEWS};
 use crate::edge::{Edge, plain_schema};
 use crate::error::{Result, error, execution, planning};
 use crate::functions::AllowedFunctions;
+use crate::in_order::in_order;
 use crate::input::{InputTable, SessionSettings};
 use crate::plan_policy::check_plan;
-use crate::policy::{check_tables, parse_predicate, parse_query};
+use crate::policy::{check_expansion, check_tables, parse_predicate, parse_query};
 use crate::store::{GrantedFiles, OnlyGrantedFiles};
 use crate::stream::QueryStream;
 use crate::table::PreparedTable;
@@ -117,6 +118,7 @@ impl Session {
         query: Query,
         parameters: &ParamValues,
     ) -> Result<LogicalPlan> {
+        check_expansion(&query, catalog)?;
         check_tables(&query, catalog)?;
         let statement = PlannedStatement::Statement(Box::new(Statement::Query(Box::new(query))));
         let plan = self
@@ -140,12 +142,22 @@ impl Session {
             arrange(plan, rows).map_err(|failure| planning(&failure))?;
         let mut state = state.clone();
         if !parallel {
-            state.config_mut().options_mut().execution.target_partitions = 1;
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+            // A join that tells its other side what to look for waits for all partitions, but
+            // they are read one after the other.
+            options.optimizer.enable_dynamic_filter_pushdown = false;
+            options.optimizer.enable_join_dynamic_filter_pushdown = false;
+            options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+            options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
         }
-        let plan = self
+        let mut plan = self
             .runtime
             .block_on(state.create_physical_plan(&plan))
             .map_err(|failure| optimizing(&failure))?;
+        if !parallel {
+            plan = in_order(plan).map_err(|failure| execution(&failure))?;
+        }
         Ok(Running { plan, state })
     }
 

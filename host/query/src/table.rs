@@ -27,7 +27,7 @@ use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::arrow_types::{arrow_to_column_type, column_type_to_arrow};
 
-use crate::describe::{csv_header, file_schema};
+use crate::describe::{check_length, csv_header, file_schema};
 use crate::error::{Result, error, input};
 use crate::input::{FileFormat, InputTable};
 use crate::store::{GrantedFiles, STORE_URL};
@@ -55,7 +55,7 @@ impl PreparedTable {
         let mut read: Option<SchemaRef> = None;
         for (index, file) in files.iter().enumerate() {
             let schema = match format {
-                FileFormat::Ndjson => ndjson_schema(&granted),
+                FileFormat::Ndjson => check_length(file).map(|()| ndjson_schema(&granted)),
                 FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &granted)),
                 FileFormat::Parquet | FileFormat::ArrowIpc => file_schema(format, file, 0),
             }
@@ -289,11 +289,11 @@ fn check_columns(file: &Schema, granted: &[Column]) -> Result<(), String> {
 }
 
 /// Objects may leave any field out, so the granted columns are all there is to know.
-fn ndjson_schema(granted: &[Column]) -> PlanResult<Schema> {
+fn ndjson_schema(granted: &[Column]) -> Schema {
     let fields = granted
         .iter()
         .map(|column| Field::new(&column.name, column_type_to_arrow(&column.column_type), true));
-    Ok(Schema::new(fields.collect::<Vec<_>>()))
+    Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// The columns of the header, the granted ones with their types. Others are never parsed.

@@ -23,6 +23,12 @@ fn repeated_queries_give_identical_batches() {
         "SELECT dest, row_number() OVER (PARTITION BY origin ORDER BY carrier) AS r FROM airline.flights",
         "SELECT avg(dep_delay) OVER (ORDER BY time_hour ROWS BETWEEN 50 PRECEDING AND CURRENT ROW) AS r FROM airline.flights",
         "SELECT origin FROM airline.flights UNION ALL SELECT origin FROM weather.hourly",
+        "SELECT origin FROM airline.flights UNION ALL SELECT origin FROM weather.hourly LIMIT 30000",
+        "SELECT first_value(o) FROM (SELECT origin AS o FROM weather.hourly UNION ALL SELECT dest FROM airline.flights)",
+        "SELECT f.carrier, w.temp FROM (SELECT * FROM airline.flights UNION ALL SELECT * FROM airline.flights) f
+         JOIN weather.hourly w USING (origin, time_hour) WHERE w.temp > 60",
+        "SELECT dest, rank() OVER (ORDER BY origin) AS r FROM
+         (SELECT * FROM airline.flights UNION ALL SELECT * FROM airline.flights) WHERE distance > 2500",
         "SELECT carrier, min(dep_delay), max(dep_delay), median(dep_delay) FROM airline.flights GROUP BY carrier",
         "SELECT sum(DISTINCT dep_delay / 7), avg(DISTINCT dep_delay / 7) FROM airline.flights",
     ];

@@ -92,7 +92,14 @@ fn the_same_rows_come_out_of_every_format() {
             "SELECT count(*) AS n, count(name) AS named, sum(score) AS score, min(name) AS first
                    FROM a.t WHERE even";
         insta::allow_duplicates! {
-            insta::assert_snapshot!(show(&query(&mut session, sql).unwrap()), @"");
+            insta::assert_snapshot!(show(&query(&mut session, sql).unwrap()), @r#"
+    +-----+-------+--------+------------+
+    | n   | named | score  | first      |
+    +-----+-------+--------+------------+
+    | 100 | 85    | 2000.0 | name, "10" |
+    |     |       |        | x          |
+    +-----+-------+--------+------------+
+    "#);
         }
         assert_eq!(reason(query(&mut session, "SELECT secret FROM a.t")), "column-not-granted");
         let filtered = ScanOptions {
@@ -115,10 +122,10 @@ fn every_format_is_described() {
             columns.iter().map(|c| format!("{}: {}", c.name, c.column_type)).collect();
         texts.join(", ")
     };
-    insta::assert_snapshot!(described(FileFormat::Parquet), @"");
-    insta::assert_snapshot!(described(FileFormat::Csv), @"");
-    insta::assert_snapshot!(described(FileFormat::Ndjson), @"");
-    insta::assert_snapshot!(described(FileFormat::ArrowIpc), @"");
+    insta::assert_snapshot!(described(FileFormat::Parquet), @"id: int64, name: utf8, score: float64, even: boolean, secret: utf8");
+    insta::assert_snapshot!(described(FileFormat::Csv), @"id: int64, name: utf8, score: float64, even: boolean, secret: utf8");
+    insta::assert_snapshot!(described(FileFormat::Ndjson), @"even: boolean, id: int64, name: utf8, score: float64, secret: utf8");
+    insta::assert_snapshot!(described(FileFormat::ArrowIpc), @"id: int64, name: utf8, score: float64, even: boolean, secret: utf8");
 }
 
 #[test]
@@ -141,16 +148,16 @@ fn files_of_a_table_agree_or_are_refused() {
         }
     };
     use FileFormat::{Csv, Ndjson};
-    insta::assert_snapshot!(check(Csv, &["a,b\n1,x\n", "a,b\n1.5,y\n"]), @"");
-    insta::assert_snapshot!(check(Csv, &["a,b\n1,x\n", "b,a\nx,1\n"]), @"");
-    insta::assert_snapshot!(check(Csv, &["a,a\n1,2\n"]), @"");
-    insta::assert_snapshot!(check(Csv, &["a,b\n,\n"]), @"");
-    insta::assert_snapshot!(check(Csv, &["a,b\n2013-01-01,2013-01-01T05:00:00\n"]), @"");
-    insta::assert_snapshot!(check(Csv, &[""]), @"");
-    insta::assert_snapshot!(check(Csv, &[]), @"");
-    insta::assert_snapshot!(check(Ndjson, &["{\"b\":1}\n{\"a\":\"x\"}\n", "{\"c\":[1.5]}"]), @"");
-    insta::assert_snapshot!(check(Ndjson, &["{\"b\":1}\n[1]\n"]), @"");
-    insta::assert_snapshot!(check(Ndjson, &["{\"b\":"]), @"");
+    insta::assert_snapshot!(check(Csv, &["a,b\n1,x\n", "a,b\n1.5,y\n"]), @"a float64, b utf8");
+    insta::assert_snapshot!(check(Csv, &["a,b\n1,x\n", "b,a\nx,1\n"]), @"schema-mismatch: file 2 has other columns or types than file 1");
+    insta::assert_snapshot!(check(Csv, &["a,a\n1,2\n"]), @"schema-mismatch: two columns are named `a`");
+    insta::assert_snapshot!(check(Csv, &["a,b\n,\n"]), @"a utf8, b utf8");
+    insta::assert_snapshot!(check(Csv, &["a,b\n2013-01-01,2013-01-01T05:00:00\n"]), @"a date32, b timestamp(s)");
+    insta::assert_snapshot!(check(Csv, &[""]), @"schema-mismatch: the files have no columns");
+    insta::assert_snapshot!(check(Csv, &[]), @"schema-mismatch: a table has at least one file");
+    insta::assert_snapshot!(check(Ndjson, &["{\"b\":1}\n{\"a\":\"x\"}\n", "{\"c\":[1.5]}"]), @"a utf8, b int64, c list(float64)");
+    insta::assert_snapshot!(check(Ndjson, &["{\"b\":1}\n[1]\n"]), @"input-corrupt: file 1 of the table: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(Ndjson, &["{\"b\":"]), @"input-corrupt: file 1 of the table: a file of an input table is not valid in its format");
 }
 
 #[test]
@@ -183,7 +190,8 @@ fn encodings_are_kept_in_scans_and_plain_in_queries() {
             ["dictionary(int32, utf8)", "list(int64)", "struct(s: utf8)", "timestamp(us, UTC)"],
             "{format:?}"
         );
-        let table = InputTable { granted, ..table("a.t", format, &[], &[path.clone()]) };
+        let table =
+            InputTable { granted, ..table("a.t", format, &[], std::slice::from_ref(&path)) };
         let mut session = Session::new(vec![table], SessionSettings::default()).unwrap();
         let schema = session.table_schema("a.t").unwrap();
         let scanned = drain(session.scan("a.t", ScanOptions::default()).unwrap()).unwrap();
@@ -191,7 +199,15 @@ fn encodings_are_kept_in_scans_and_plain_in_queries() {
         assert_eq!(scanned[0].num_rows(), 3);
         let rows = query(&mut session, "SELECT * FROM a.t ORDER BY time DESC").unwrap();
         insta::allow_duplicates! {
-            insta::assert_snapshot!(show(&rows), @"");
+            insta::assert_snapshot!(show(&rows), @r"
+    +------+-------+--------+-----------------------------+
+    | word | list  | part   | time                        |
+    +------+-------+--------+-----------------------------+
+    | a    | []    | {s: y} | 1970-01-01T00:00:00.000003Z |
+    | b    |       | {s: }  | 1970-01-01T00:00:00.000002Z |
+    | a    | [1, ] | {s: x} | 1970-01-01T00:00:00.000001Z |
+    +------+-------+--------+-----------------------------+
+    ");
         }
     }
 }
@@ -210,13 +226,13 @@ fn values_of_another_type_are_corrupt_and_not_shown() {
         format!("{}: {}", error.reason(), error.detail())
     };
     use FileFormat::{ArrowIpc, Csv, Ndjson, Parquet};
-    insta::assert_snapshot!(check(Csv, "id\n1\n2\nx4711\n"), @"");
-    insta::assert_snapshot!(check(Csv, "id\n1\n1,2,4711\n"), @"");
-    insta::assert_snapshot!(check(Csv, "name\n4711\n"), @"");
-    insta::assert_snapshot!(check(Ndjson, "{\"id\":1}\n{\"id\":\"x4711\"}\n"), @"");
-    insta::assert_snapshot!(check(Ndjson, "{\"id\":1}\n4711\n"), @"");
-    insta::assert_snapshot!(check(Parquet, "4711"), @"");
-    insta::assert_snapshot!(check(ArrowIpc, "ARROW1 4711"), @"");
+    insta::assert_snapshot!(check(Csv, "id\n1\n2\nx4711\n"), @"input-corrupt: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(Csv, "id\n1\n1,2,4711\n"), @"input-corrupt: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(Csv, "name\n4711\n"), @"schema-mismatch: table a.t: file 1: column `id` is missing");
+    insta::assert_snapshot!(check(Ndjson, "{\"id\":1}\n{\"id\":\"x4711\"}\n"), @"input-corrupt: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(Ndjson, "{\"id\":1}\n4711\n"), @"input-corrupt: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(Parquet, "4711"), @"input-corrupt: file 1 of table a.t: a file of an input table is not valid in its format");
+    insta::assert_snapshot!(check(ArrowIpc, "ARROW1 4711"), @"input-corrupt: file 1 of table a.t: a file of an input table is not valid in its format");
 }
 
 #[test]
@@ -224,7 +240,7 @@ fn a_file_that_shrinks_has_changed() {
     let folder = tempfile::tempdir().unwrap();
     for format in FORMATS {
         let path = write(folder.path(), "t", format, &batch());
-        let table = table("a.t", format, GRANTED, &[path.clone()]);
+        let table = table("a.t", format, GRANTED, std::slice::from_ref(&path));
         let mut session = Session::new(vec![table], SessionSettings::default()).unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_len(100).unwrap();
         let result = query(&mut session, "SELECT sum(score), max(name) FROM a.t");

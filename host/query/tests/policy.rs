@@ -55,6 +55,11 @@ fn complexity_is_bounded_before_anything_recurses() {
     check(&format!("SELECT {}1{}", times("[", 2_000), times("]", 2_000)), "sql-too-complex");
     check(&format!("SELECT {}1{}", times("abs(", 2_000), times(")", 2_000)), "sql-too-complex");
     check(&format!("SELECT {}", times("CASE WHEN true THEN ", 1_500)), "sql-too-complex");
+    let wrong = |open: &str, depth: usize| format!("SELECT {}1 2 ,,", times(open, depth));
+    for open in ["CASE WHEN true THEN ", "CAST(", "ARRAY[", "SUBSTRING(", "(CASE WHEN TRIM("] {
+        check(&wrong(open, 60), "sql-too-complex");
+        check(&wrong(open, 6), "sql-invalid");
+    }
     check(&format!("SELECT 1 IN (1{})", times(", 1", 2_000)), "ok");
     check(&format!("SELECT '{}'", times("x", 300_000)), "sql-too-complex");
     check(&format!("SELECT 1{}", times(";", 100_000)), "ok");

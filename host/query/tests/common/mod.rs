@@ -50,16 +50,12 @@ pub(crate) const FLIGHTS: &[(&str, &str)] = &[
     ("origin", "utf8"),
     ("dest", "utf8"),
     ("dep_delay", "float64"),
-    ("distance", "float64"),
-    ("time_hour", "timestamp(us, UTC)"),
+    ("distance", "int64"),
+    ("time_hour", "utf8"),
 ];
 
-pub(crate) const WEATHER: &[(&str, &str)] = &[
-    ("origin", "utf8"),
-    ("time_hour", "timestamp(us, UTC)"),
-    ("wind_speed", "float64"),
-    ("temp", "float64"),
-];
+pub(crate) const WEATHER: &[(&str, &str)] =
+    &[("origin", "utf8"), ("time_hour", "utf8"), ("wind_speed", "float64"), ("temp", "float64")];
 
 pub(crate) fn tables() -> Vec<InputTable> {
     vec![
