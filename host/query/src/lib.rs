@@ -12,7 +12,7 @@
 //! | `describe` | schema of a party's files |
 //! | `policy`, `plan_policy`, `functions` | which SQL may run |
 //! | `arrange`, `in_order`, `exact_sum` | the same answer every time |
-//! | `session`, `script`, `stream` | planning and running |
+//! | `session`, `script`, `stream`, `memory` | planning and running |
 //! | `edge`, `coerce` | schemas and values where batches leave |
 //! | `error`, `guard` | no cell value in an error |
 #![forbid(unsafe_code)]
@@ -40,6 +40,7 @@ mod functions;
 mod guard;
 mod in_order;
 mod input;
+mod memory;
 mod plan_policy;
 mod policy;
 mod script;

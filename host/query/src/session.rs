@@ -1,14 +1,11 @@
 //! A run's query engine: its granted tables, its threads, its limits.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{
-    FairSpillPool, GreedyMemoryPool, MemoryPool, TrackConsumersPool,
-};
+use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SessionStateDefaults, context::SessionConfig};
@@ -29,6 +26,7 @@ use crate::error::{Result, error, execution, planning};
 use crate::functions::AllowedFunctions;
 use crate::in_order::in_order;
 use crate::input::{InputTable, SessionSettings};
+use crate::memory::SharedPool;
 use crate::plan_policy::check_plan;
 use crate::policy::{check_expansion, check_tables, parse_predicate, parse_query};
 use crate::store::{GrantedFiles, OnlyGrantedFiles};
@@ -333,17 +331,16 @@ fn environment(
     settings: &SessionSettings,
 ) -> datafusion::common::Result<Arc<RuntimeEnv>> {
     let bytes = usize::try_from(settings.memory_bytes).unwrap_or(usize::MAX);
-    const NAMED: NonZeroUsize = NonZeroUsize::MIN;
     let (pool, disk): (Arc<dyn MemoryPool>, _) = match &settings.scratch {
         // Spilling operators share what the others leave.
         Some(scratch) => (
-            Arc::new(TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED)),
+            Arc::new(SharedPool::new(bytes, settings.partitions)),
             DiskManagerBuilder::default()
                 .with_mode(DiskManagerMode::Directories(vec![scratch.clone()]))
                 .with_max_temp_directory_size(settings.scratch_bytes),
         ),
         None => (
-            Arc::new(TrackConsumersPool::new(GreedyMemoryPool::new(bytes), NAMED)),
+            Arc::new(GreedyMemoryPool::new(bytes)),
             DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
         ),
     };

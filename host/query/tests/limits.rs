@@ -20,7 +20,7 @@ fn too_little_memory_is_a_memory_limit() {
 fn sorts_spill_into_the_scratch_folder_and_nowhere_else() {
     let scratch = tempfile::tempdir().unwrap();
     let mut session = session(SessionSettings {
-        memory_bytes: 64 << 20,
+        memory_bytes: 96 << 20,
         scratch: Some(scratch.path().to_owned()),
         scratch_bytes: 1 << 30,
         ..Default::default()
