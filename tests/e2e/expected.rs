@@ -19,14 +19,17 @@ fn agree(got: &str, expect: &str) -> bool {
 #[track_caller]
 fn check(stage: &Stage, runner: &str, table: &str) {
     stage
-        .run(&format!("output export flights-and-weather latest {table} -o out.csv --as {runner}.key"))
+        .run(&format!(
+            "output export flights-and-weather latest {table} -o out.csv --as {runner}.key"
+        ))
         .ok();
     let got = rows(&std::fs::read_to_string(stage.path("out.csv")).expect("the output"));
     let file = repository().join(format!("examples/flights-weather/expected/{table}.csv"));
     let expect = rows(&std::fs::read_to_string(file).expect("the expected rows"));
     assert_eq!(got.len(), expect.len(), "rows of {table}");
     for (got, expect) in got.iter().zip(&expect) {
-        let same = got.len() == expect.len() && got.iter().zip(expect).all(|(got, expect)| agree(got, expect));
+        let same = got.len() == expect.len()
+            && got.iter().zip(expect).all(|(got, expect)| agree(got, expect));
         assert!(same, "{table}: got {got:?}, expected {expect:?}");
     }
 }
