@@ -22,6 +22,7 @@ use glovebox_contract::column::Column;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::arrow_types::arrow_to_column_type;
 
+use crate::arrow_footer;
 use crate::error::{Result, error, input};
 use crate::guard::catching;
 use crate::input::{FileFormat, InputFile};
@@ -118,6 +119,7 @@ pub(crate) fn file_schema(
             Ok(Schema::new(by_name(schema.fields())))
         }
         FileFormat::ArrowIpc => {
+            arrow_footer::check(file)?;
             let reader = arrow::ipc::reader::FileReader::try_new(BufReader::new(reader), None)?;
             Ok(reader.schema().as_ref().clone())
         }

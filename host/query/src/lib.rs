@@ -30,6 +30,7 @@
 )]
 
 mod arrange;
+mod arrow_footer;
 mod catalog;
 mod coerce;
 mod describe;
