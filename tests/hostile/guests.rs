@@ -8,7 +8,7 @@ fn stage() -> Stage {
     stage.room(
         "r",
         &["a", "b"],
-        "[limits]\nwall_seconds = 4\ncpu_seconds = 3\nmemory_bytes = 268_435_456\nlog_bytes = 4_096\n",
+        "[limits]\nwall_seconds = 12\ncpu_seconds = 6\nmemory_bytes = 268_435_456\nlog_bytes = 4_096\n",
     );
     stage.write("t.csv", "k,v,secret\nx,1,canary-secret\ny,2,canary-secret\n");
     stage.write("other.csv", "v\n1\n");
