@@ -204,6 +204,9 @@ impl ColumnType {
             ("fixed_size_binary", [width]) => {
                 let width: u32 = width.parse().map_err(|_| "the width is not a number")?;
                 i32::try_from(width).map_err(|_| "the width is too large")?;
+                if width == 0 {
+                    return Err("the width is at least 1");
+                }
                 Ok(Self::FixedSizeBinary(width))
             }
             ("decimal", [precision, scale]) => {

@@ -115,6 +115,8 @@ fn column_types_are_read_and_written() {
     check("time64(ns)", Some("time64(ns)"));
     check("fixed_size_binary(16)", Some("fixed_size_binary(16)"));
     check("fixed_size_binary(4294967295)", None);
+    check("fixed_size_binary(1)", Some("fixed_size_binary(1)"));
+    check("fixed_size_binary(0)", None);
     check("dictionary(int32, utf8)", Some("dictionary(int32, utf8)"));
     check("dictionary(utf8, utf8)", None);
     check(
