@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use glovebox_contract::column::{Column, ColumnType};
-use glovebox_contract::digest::ContentDigest;
-use glovebox_contract::manifest::{ComponentKind, InputDeclaration, Manifest, OutputDeclaration};
+use glovebox_contract::library::LibraryRequirement;
+use glovebox_contract::manifest::{
+    ComponentKind, InputDeclaration, Manifest, OutputDeclaration, VolumeDeclaration,
+};
 use glovebox_contract::name::{AssetName, Identifier, TableName};
 use glovebox_contract::parameter::{ParameterDeclaration, ParameterType, ParameterValue};
 use serde::de::value::MapAccessDeserializer;
@@ -25,11 +27,13 @@ pub(crate) struct Header {
     #[serde(default)]
     inputs: BTreeMap<TableName, Spanned<InputDeclaration>>,
     #[serde(default)]
-    libraries: BTreeMap<AssetName, ContentDigest>,
+    libraries: BTreeMap<AssetName, LibraryRequirement>,
     #[serde(default)]
     outputs: BTreeMap<Identifier, Spanned<OutputTable>>,
     #[serde(default)]
     parameters: BTreeMap<Identifier, Spanned<Parameter>>,
+    #[serde(default)]
+    volumes: BTreeMap<TableName, VolumeDeclaration>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -102,6 +106,7 @@ impl Header {
         let version_offset = version.span().start;
         let mut manifest = Manifest {
             description: self.description.unwrap_or_default(),
+            functions: BTreeMap::new(),
             inputs: BTreeMap::new(),
             kind: ComponentKind::Notebook,
             language: language.into(),
@@ -111,6 +116,7 @@ impl Header {
             parameters: BTreeMap::new(),
             toolchain: toolchain.into(),
             version: version.into_inner(),
+            volumes: self.volumes,
         };
         // Every part is added and validated in turn, so that an error points at the part.
         for (name, parameter) in self.parameters {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::column::{Column, ColumnType, MAX_COLUMNS};
-use crate::digest::ContentDigest;
+use crate::library::{FunctionDeclaration, LibraryRequirement};
 use crate::name::{AssetName, Identifier, TableName};
 use crate::parameter::ParameterDeclaration;
 use crate::text::{check_line, check_text};
@@ -33,6 +33,9 @@ pub struct Manifest {
     /// What it does, for the people who review it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Functions that a library offers to SQL.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub functions: BTreeMap<Identifier, FunctionDeclaration>,
     /// Tables it reads. A notebook sees these columns of these tables and no others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<TableName, InputDeclaration>,
@@ -40,9 +43,9 @@ pub struct Manifest {
     pub kind: ComponentKind,
     /// What the source is written in: `sql`, `rust`, …
     pub language: String,
-    /// Private libraries it needs, by digest.
+    /// Private libraries it needs, by their names in the room.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub libraries: BTreeMap<AssetName, ContentDigest>,
+    pub libraries: BTreeMap<AssetName, LibraryRequirement>,
     /// Its name.
     pub name: AssetName,
     /// Tables it writes, the only way out.
@@ -56,6 +59,18 @@ pub struct Manifest {
     pub toolchain: String,
     /// Version, as in <https://semver.org>.
     pub version: String,
+    /// Volumes it reads: files whose digests the revision pins.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<TableName, VolumeDeclaration>,
+}
+
+/// A volume that a notebook declares.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeDeclaration {
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
 }
 
 /// An input table that a notebook declares.
@@ -95,7 +110,7 @@ pub struct ManifestError {
     why: String,
 }
 
-/// Most inputs, outputs, parameters or libraries of a component, each.
+/// Most inputs, outputs, parameters, libraries, functions or volumes of a component, each.
 pub const MAX_DECLARATIONS: usize = 256;
 
 impl Manifest {
@@ -107,7 +122,12 @@ impl Manifest {
     /// Which part does not make sense, and why.
     pub fn validate(&self) -> Result<(), ManifestError> {
         self.check_texts()?;
+        self.check_kind()?;
         self.check_counts()?;
+        self.check_libraries()?;
+        for (name, volume) in &self.volumes {
+            self.check_text(&format!("volume `{name}`"), &volume.description)?;
+        }
         for (name, input) in &self.inputs {
             let what = format!("input `{name}`");
             self.check_text(&what, &input.description)?;
@@ -145,15 +165,64 @@ impl Manifest {
             .or_else(|why| self.error("toolchain", why.to_string()))
     }
 
-    fn check_counts(&self) -> Result<(), ManifestError> {
-        if self.kind == ComponentKind::Notebook && self.outputs.is_empty() {
-            return self.error("outputs", "a notebook declares at least one output");
+    /// A notebook writes something; a library reaches nothing by itself.
+    fn check_kind(&self) -> Result<(), ManifestError> {
+        match self.kind {
+            ComponentKind::Notebook if self.outputs.is_empty() => {
+                self.error("outputs", "a notebook declares at least one output")
+            }
+            ComponentKind::Notebook if !self.functions.is_empty() => {
+                self.error("functions", "only a library offers functions")
+            }
+            ComponentKind::Library
+                if !(self.inputs.is_empty()
+                    && self.outputs.is_empty()
+                    && self.parameters.is_empty()
+                    && self.volumes.is_empty()) =>
+            {
+                self.error("kind", "a library has no inputs, outputs, parameters or volumes")
+            }
+            ComponentKind::Library
+                if !self.functions.is_empty()
+                    && self.name.as_str().parse::<Identifier>().is_err() =>
+            {
+                self.error("name", "SQL calls the functions by it: use a-z, 0-9 and `_`")
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn check_libraries(&self) -> Result<(), ManifestError> {
+        for (name, requirement) in &self.libraries {
+            let what = || format!("library `{name}`");
+            requirement.validate().or_else(|why| self.error(what(), why.to_string()))?;
+            if *name == self.name {
+                return self.error(what(), "a component does not need itself");
+            }
+        }
+        for (name, function) in &self.functions {
+            function
+                .validate()
+                .or_else(|why| self.error(format!("function `{name}`"), why.to_string()))?;
+        }
+        let mut interfaces = BTreeSet::new();
+        let required = self.libraries.values().flat_map(|library| &library.interfaces);
+        for interface in required {
+            if !interfaces.insert(interface) {
+                return self.error("libraries", format!("two libraries offer `{interface}`"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_counts(&self) -> Result<(), ManifestError> {
         let counts = [
+            ("functions", self.functions.len()),
             ("inputs", self.inputs.len()),
             ("outputs", self.outputs.len()),
             ("parameters", self.parameters.len()),
             ("libraries", self.libraries.len()),
+            ("volumes", self.volumes.len()),
         ];
         match counts.into_iter().find(|(_, count)| *count > MAX_DECLARATIONS) {
             Some((what, _)) => self.error(what, format!("at most {MAX_DECLARATIONS} are allowed")),

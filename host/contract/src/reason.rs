@@ -73,6 +73,10 @@ reasons! {
     ComponentRefused = "component-refused",
     /// — the component imports what it was not granted.
     ImportNotGranted = "import-not-granted",
+    /// — a library is missing, is another than the one asked for, or lacks what is asked of it.
+    LibraryMismatch = "library-mismatch",
+    /// — columns of join keys were made by different rules or with different keys.
+    JoinKeyMismatch = "join-key-mismatch",
     // inputs
     /// — a file of an input table cannot be opened or read.
     InputUnreadable = "input-unreadable",
@@ -80,6 +84,8 @@ reasons! {
     InputCorrupt = "input-corrupt",
     /// — a file of an input table changed while the run read it.
     InputChanged = "input-changed",
+    /// — a file of a volume is not the one whose digest is pinned.
+    VolumeChanged = "volume-changed",
     /// — the columns or types are not those that were declared.
     SchemaMismatch = "schema-mismatch",
     // queries
@@ -102,6 +108,8 @@ reasons! {
     GuestTrap = "guest-trap",
     /// — the notebook overflowed its stack.
     StackOverflow = "stack-overflow",
+    /// — a library's function failed, or returned other rows or types than it declares.
+    FunctionFailed = "function-failed",
     /// — the notebook passed an argument that is malformed or out of range.
     InvalidArgument = "invalid-argument",
     // outputs
@@ -136,6 +144,12 @@ reasons! {
     StorageFull = "storage-full",
     /// — the host stopped in the middle of the run.
     HostRestarted = "host-restarted",
+    /// — the log is not the one that the host signed: changed, set back or damaged.
+    LogTampered = "log-tampered",
+    /// — the host's home was made by another version of the program.
+    HomeVersion = "home-version",
+    /// — another process has been changing the host's home for too long.
+    HomeBusy = "home-busy",
     /// — anything else; the host's own log has the detail.
     Internal = "internal",
 }

@@ -201,7 +201,8 @@ impl Room {
         observer.stage(RunStage::ReadingInputs);
         let inputs = self.open_tables(&grants)?;
         let mut snapshots = BTreeMap::new();
-        for (table, input) in &inputs {
+        for (name, input) in &inputs {
+            let table = source(&grants, name)?;
             let digests = input.opened.digests(table, &self.store)?;
             let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
             snapshots.insert(table.clone(), Snapshot { files: files.collect() });
@@ -211,9 +212,10 @@ impl Room {
     }
 
     fn open_tables(&self, grants: &Grants) -> Result<OpenedInputs> {
-        let tables = grants.tables().keys();
-        let inputs: OpenedInputs = tables
-            .map(|table| Ok((table.clone(), self.open_table(table)?)))
+        let inputs: OpenedInputs = grants
+            .sources()
+            .iter()
+            .map(|(name, source)| Ok((name.clone(), self.open_table(&source.table)?)))
             .collect::<Result<_>>()?;
         let files: usize = inputs.values().map(|input| input.opened.files.len()).sum();
         let most = grants.limits().open_files;
@@ -341,6 +343,12 @@ impl Room {
 struct NotStarted {
     error: RoomError,
     staged: StagedRun,
+}
+
+/// The table of the room behind an input.
+fn source<'a>(grants: &'a Grants, input: &TableName) -> Result<&'a TableName> {
+    let source = grants.sources().get(input).map(|source| &source.table);
+    source.ok_or_else(|| RoomError::internal(format!("input {input} has no table")))
 }
 
 /// The digest of what determines the outputs.

@@ -1,5 +1,6 @@
 //! `glovebox table`: offers a table to a room.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -22,7 +23,9 @@ pub(crate) fn run(context: &Context, command: &Table) -> Result<ExitCode> {
     let body = Body::Asset(AssetStatement::Table(TableAsset {
         columns: offered.clone(),
         description: description.clone(),
+        join_keys: BTreeMap::new(),
         name: table.clone(),
+        view: None,
     }));
     room.add_table(&party.sign(&room, body)?, &described)?;
     let withheld: Vec<_> = described

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Refusal, RevisionStatus, RoomState};
 use crate::digest::{Blake3Digest, ContentDigest};
-use crate::grants::Grants;
+use crate::grants::{GrantedLibrary, Grants, TableSource};
 use crate::manifest::{Manifest, OutputDeclaration};
-use crate::name::{Alias, AssetName, Identifier, RunId};
+use crate::name::{Alias, AssetName, Identifier, RunId, TableName};
 use crate::parameter::ParameterValue;
 use crate::reason::ReasonCode;
 use crate::receipt::Receipt;
 use crate::revision::BoundRevision;
 use crate::state::notebook::Notebook;
-use crate::statement::{NotebookAsset, OutputReaders};
+use crate::statement::{FileDigest, NotebookAsset, OutputReaders};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -21,7 +21,9 @@ const SECONDS_PER_DAY: u64 = 86_400;
 #[derive(Debug, Clone)]
 pub struct ApprovedNotebook {
     asset: NotebookAsset,
+    libraries: BTreeMap<AssetName, GrantedLibrary>,
     revision: BoundRevision,
+    volumes: BTreeMap<TableName, BTreeMap<String, FileDigest>>,
 }
 
 impl RoomState {
@@ -55,7 +57,37 @@ impl RoomState {
             ));
         }
         let revision = version.revision.clone()?;
-        Ok(ApprovedNotebook { asset: version.asset.clone(), revision })
+        Ok(ApprovedNotebook {
+            libraries: self.granted_libraries(&version.asset.manifest),
+            revision,
+            volumes: self.granted_volumes(&version.asset.manifest),
+            asset: version.asset.clone(),
+        })
+    }
+
+    /// The closure of a manifest's libraries. A bound revision has found them all.
+    fn granted_libraries(&self, manifest: &Manifest) -> BTreeMap<AssetName, GrantedLibrary> {
+        let granted = |name: &AssetName| {
+            let asset = self.assets.library(name)?.asset();
+            let library = GrantedLibrary {
+                component: asset.component,
+                functions: asset.manifest.functions.clone(),
+                interfaces: asset.interfaces.clone(),
+                requirements: asset.manifest.libraries.clone(),
+            };
+            Some((name.clone(), library))
+        };
+        self.assets.closure(manifest).into_iter().filter_map(granted).collect()
+    }
+
+    fn granted_volumes(
+        &self,
+        manifest: &Manifest,
+    ) -> BTreeMap<TableName, BTreeMap<String, FileDigest>> {
+        let names = manifest.volumes.keys();
+        names
+            .filter_map(|name| Some((name.clone(), self.assets.volume(name)?.files.clone())))
+            .collect()
     }
 
     /// What the run may touch if it starts at `issued_at` (seconds since 1970-01-01), which must be
@@ -328,6 +360,7 @@ impl ApprovedNotebook {
         Ok(Grants {
             component: self.asset.component,
             interfaces: self.asset.interfaces.clone(),
+            libraries: self.libraries.clone(),
             limits: revision.limits.clone(),
             notebook: revision.notebook.to_string(),
             outputs: self
@@ -337,15 +370,25 @@ impl ApprovedNotebook {
                 .map(|(name, declared)| (name.clone(), cap(declared)))
                 .collect(),
             parameters: self.resolve_parameters(parameters)?,
+            requirements: self.manifest().libraries.clone(),
             revision: *self.revision.digest(),
             room: revision.room,
             run,
+            sources: revision
+                .inputs
+                .iter()
+                .map(|input| {
+                    let (renamed, table) = (input.renamed.clone(), input.table.clone());
+                    (input.name.clone(), TableSource { renamed, table })
+                })
+                .collect(),
             started_at,
             tables: revision
                 .inputs
                 .iter()
-                .map(|input| (input.table.clone(), input.columns.clone()))
+                .map(|input| (input.name.clone(), input.columns.clone()))
                 .collect(),
+            volumes: self.volumes.clone(),
         })
     }
 }

@@ -1,15 +1,15 @@
-//! Tables and notebooks that parties add.
+//! Tables, notebooks, libraries and volumes that parties add.
 
 use super::effect::Effect;
 use super::notebook::Version;
-use super::{Refusal, RoomState};
+use super::{Library, Refusal, RoomState};
 use crate::digest::Blake3Digest;
-use crate::name::{Alias, TableName};
+use crate::name::{Alias, AssetName, TableName};
 use crate::reason::ReasonCode;
-use crate::revision::BoundRevision;
-use crate::statement::{AssetStatement, NotebookAsset, TableAsset};
+use crate::revision::{BoundRevision, check_library};
+use crate::statement::{AssetStatement, LibraryAsset, NotebookAsset, TableAsset, VolumeAsset};
 
-/// Most tables and notebooks of one party.
+/// Most tables, notebooks, libraries and volumes of one party.
 const MAX_ASSETS: usize = 1000;
 
 impl RoomState {
@@ -23,12 +23,43 @@ impl RoomState {
         match asset {
             AssetStatement::Table(table) => self.decide_table(party, table),
             AssetStatement::Notebook(notebook) => self.decide_notebook(party, notebook, digest, at),
+            AssetStatement::Library(library) => self.decide_library(party, library),
+            AssetStatement::Volume(volume) => self.decide_volume(party, volume),
         }
+    }
+
+    fn decide_volume(&self, party: &Alias, volume: &VolumeAsset) -> Result<Effect, Refusal> {
+        self.require_owner(party, &volume.name)?;
+        if self.assets.volume(&volume.name).is_none() {
+            self.require_room_for_asset(party)?;
+        }
+        Ok(Effect::AddVolume(volume.clone()))
+    }
+
+    fn decide_library(&self, party: &Alias, asset: &LibraryAsset) -> Result<Effect, Refusal> {
+        let name = &asset.manifest.name;
+        match self.assets.library(name) {
+            Some(library) if library.owner() != party => {
+                return Err(not_yours("library", name, library.owner()));
+            }
+            Some(library) if library.asset() == asset => {
+                return Err(Refusal::new(
+                    ReasonCode::AlreadyExists,
+                    format!("the room has this very library {name} already"),
+                ));
+            }
+            Some(_) => {}
+            None => self.require_room_for_asset(party)?,
+        }
+        self.require_component_size(asset.component_bytes)?;
+        check_library(&asset.manifest, &self.assets)?;
+        let library = Library { asset: asset.clone(), owner: party.clone() };
+        Ok(Effect::AddLibrary(Box::new(library)))
     }
 
     fn decide_table(&self, party: &Alias, table: &TableAsset) -> Result<Effect, Refusal> {
         self.require_owner(party, &table.name)?;
-        if !self.tables.contains_key(&table.name) {
+        if self.assets.table(&table.name).is_none() {
             self.require_room_for_asset(party)?;
         }
         Ok(Effect::AddTable(table.clone()))
@@ -49,16 +80,7 @@ impl RoomState {
         for runner in &asset.runners {
             self.member(runner)?;
         }
-        let limit = self.document.limits.component_bytes;
-        if asset.component_bytes > limit {
-            return Err(Refusal::new(
-                ReasonCode::PolicyLimit,
-                format!(
-                    "the component has {} bytes, the room allows {limit}",
-                    asset.component_bytes
-                ),
-            ));
-        }
+        self.require_component_size(asset.component_bytes)?;
         let latest = self.notebooks.get(name).and_then(|notebook| notebook.latest());
         if latest.is_some_and(|latest| latest.asset == *asset) {
             return Err(Refusal::new(
@@ -66,7 +88,7 @@ impl RoomState {
                 format!("this is the latest version of {name} already"),
             ));
         }
-        let revision = BoundRevision::bind(&self.id, &self.document, party, asset, &self.tables)?;
+        let revision = BoundRevision::bind(&self.id, &self.document, party, asset, &self.assets)?;
         let version = Version {
             asset: asset.clone(),
             added_at: at,
@@ -83,22 +105,36 @@ impl RoomState {
         Err(Refusal::new(
             ReasonCode::NotPermitted,
             format!(
-                "the table {table} belongs to {}; {party} names its own {party}.NAME",
+                "{table} belongs to {}; {party} names its own {party}.NAME",
                 table.schema()
             ),
         ))
     }
 
     fn require_room_for_asset(&self, party: &Alias) -> Result<(), Refusal> {
-        let tables = self.tables.keys().filter(|name| name.schema() == party.as_str()).count();
         let notebooks =
             self.notebooks.values().filter(|notebook| notebook.author() == party).count();
-        if tables.saturating_add(notebooks) < MAX_ASSETS {
+        if self.assets.count_of(party).saturating_add(notebooks) < MAX_ASSETS {
             return Ok(());
         }
         Err(Refusal::new(
             ReasonCode::PolicyLimit,
-            format!("{party} has {MAX_ASSETS} tables and notebooks, the most a party may have"),
+            format!("{party} has {MAX_ASSETS} assets, the most a party may have"),
         ))
     }
+
+    fn require_component_size(&self, bytes: u64) -> Result<(), Refusal> {
+        let limit = self.document.limits.component_bytes;
+        if bytes <= limit {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ReasonCode::PolicyLimit,
+            format!("the component has {bytes} bytes, the room allows {limit}"),
+        ))
+    }
+}
+
+pub(super) fn not_yours(what: &str, name: &AssetName, owner: &Alias) -> Refusal {
+    Refusal::new(ReasonCode::NotPermitted, format!("the {what} {name} belongs to {owner}"))
 }

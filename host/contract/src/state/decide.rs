@@ -1,5 +1,6 @@
 //! Whether a statement may be taken, and what it changes.
 
+use super::assets::not_yours;
 use super::effect::Effect;
 use super::notebook::ReviewRecord;
 use super::pause::PauseState;
@@ -192,14 +193,21 @@ impl RoomState {
         match delete {
             Delete::Table { table } => {
                 self.require_owner(party, table)?;
-                match self.table(table) {
-                    Some(_) => Ok(Effect::DeleteTable(table.clone())),
-                    None => Err(Refusal::new(
-                        ReasonCode::NotFound,
-                        format!("the room has no table {table}"),
-                    )),
-                }
+                let found = self.table(table).map(|_| Effect::DeleteTable(table.clone()));
+                found.ok_or_else(|| missing(format!("table {table}")))
             }
+            Delete::Volume { volume } => {
+                self.require_owner(party, volume)?;
+                let found = self.volume(volume).map(|_| Effect::DeleteVolume(volume.clone()));
+                found.ok_or_else(|| missing(format!("volume {volume}")))
+            }
+            Delete::Library { library } => match self.library(library) {
+                None => Err(missing(format!("library {library}"))),
+                Some(found) if found.owner() != party => {
+                    Err(not_yours("library", library, found.owner()))
+                }
+                Some(_) => Ok(Effect::DeleteLibrary(library.clone())),
+            },
             Delete::Notebook { notebook } => {
                 let author = self.notebook(notebook)?.author();
                 self.require_author(party, author, notebook)?;
@@ -227,9 +235,10 @@ impl RoomState {
         if party == author {
             return Ok(());
         }
-        Err(Refusal::new(
-            ReasonCode::NotPermitted,
-            format!("the notebook {notebook} belongs to {author}"),
-        ))
+        Err(not_yours("notebook", notebook, author))
     }
+}
+
+fn missing(what: String) -> Refusal {
+    Refusal::new(ReasonCode::NotFound, format!("the room has no {what}"))
 }

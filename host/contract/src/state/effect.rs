@@ -2,6 +2,7 @@
 
 use super::RoomState;
 use super::notebook::{Notebook, ReviewRecord, Version};
+use super::offered::{Changed, Library};
 use super::pause::PauseState;
 use super::run::{Run, RunStatus, StartRecord};
 use crate::digest::Blake3Digest;
@@ -10,7 +11,7 @@ use crate::key::PublicKey;
 use crate::name::{Alias, AssetName, RunId, TableName};
 use crate::reason::ReasonCode;
 use crate::revision::BoundRevision;
-use crate::statement::{Receipt, TableAsset};
+use crate::statement::{Receipt, TableAsset, VolumeAsset};
 
 /// A change that is allowed. Taking it cannot fail, so a statement is taken whole or not at all.
 pub(super) enum Effect {
@@ -18,6 +19,8 @@ pub(super) enum Effect {
     Accept { party: Alias },
     Rotate { party: Alias, key: PublicKey },
     AddTable(TableAsset),
+    AddLibrary(Box<Library>),
+    AddVolume(VolumeAsset),
     AddVersion { author: Alias, version: Box<Version> },
     Review { notebook: AssetName, revision: Blake3Digest, record: ReviewRecord },
     Pause { notebook: Option<AssetName>, pause: PauseState },
@@ -27,6 +30,8 @@ pub(super) enum Effect {
     End { run: RunId, receipt: Box<Receipt>, digest: Blake3Digest },
     RefuseRun { run: RunId, reason: ReasonCode },
     DeleteTable(TableName),
+    DeleteLibrary(AssetName),
+    DeleteVolume(TableName),
     DeleteNotebook(AssetName),
     DeleteOutputs(RunId),
 }
@@ -45,15 +50,12 @@ impl RoomState {
                     member.rotate(key);
                 }
             }
-            Effect::AddTable(table) => {
-                let name = table.name.clone();
-                self.tables.insert(name.clone(), table);
-                self.bind_again(&name);
-            }
-            Effect::DeleteTable(name) => {
-                self.tables.remove(&name);
-                self.bind_again(&name);
-            }
+            Effect::AddTable(_)
+            | Effect::AddLibrary(_)
+            | Effect::AddVolume(_)
+            | Effect::DeleteTable(_)
+            | Effect::DeleteLibrary(_)
+            | Effect::DeleteVolume(_) => self.take_for_assets(effect),
             Effect::AddVersion { author, version } => self.add_version(author, *version),
             Effect::DeleteNotebook(name) => {
                 if let Some(notebook) = self.notebooks.get_mut(&name) {
@@ -83,6 +85,39 @@ impl RoomState {
                 self.runs.insert(run.id, *run);
             }
             run_effect => self.take_for_run(run_effect),
+        }
+    }
+
+    fn take_for_assets(&mut self, effect: Effect) {
+        match effect {
+            Effect::AddTable(table) => {
+                let name = table.name.clone();
+                self.assets.tables.insert(name.clone(), table);
+                self.bind_again(&Changed::Table(&name));
+            }
+            Effect::DeleteTable(name) => {
+                self.assets.tables.remove(&name);
+                self.bind_again(&Changed::Table(&name));
+            }
+            Effect::AddLibrary(library) => {
+                let name = library.asset.manifest.name.clone();
+                self.assets.libraries.insert(name, *library);
+                self.bind_again(&Changed::Libraries);
+            }
+            Effect::DeleteLibrary(name) => {
+                self.assets.libraries.remove(&name);
+                self.bind_again(&Changed::Libraries);
+            }
+            Effect::AddVolume(volume) => {
+                let name = volume.name.clone();
+                self.assets.volumes.insert(name.clone(), volume);
+                self.bind_again(&Changed::Volume(&name));
+            }
+            Effect::DeleteVolume(name) => {
+                self.assets.volumes.remove(&name);
+                self.bind_again(&Changed::Volume(&name));
+            }
+            _ => {}
         }
     }
 
@@ -122,18 +157,18 @@ impl RoomState {
             .push(version);
     }
 
-    /// Recomputes the revisions that read a table which has changed.
-    fn bind_again(&mut self, table: &TableName) {
+    /// Recomputes the revisions that an asset which has changed is part of.
+    fn bind_again(&mut self, changed: &Changed<'_>) {
         for notebook in self.notebooks.values_mut() {
             let author = notebook.author().clone();
             for version in &mut notebook.versions {
-                if version.asset.manifest.inputs.contains_key(table) {
+                if changed.concerns(&version.asset) {
                     version.revision = BoundRevision::bind(
                         &self.id,
                         &self.document,
                         &author,
                         &version.asset,
-                        &self.tables,
+                        &self.assets,
                     );
                 }
             }

@@ -12,6 +12,7 @@ mod decide;
 mod effect;
 mod member;
 mod notebook;
+mod offered;
 mod pause;
 mod refusal;
 mod run;
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 pub use approval::ApprovedNotebook;
 pub use member::Member;
 pub use notebook::{Notebook, ReviewRecord, RevisionStatus, Version};
+pub(crate) use offered::Assets;
+pub use offered::Library;
 pub use pause::PauseState;
 pub use refusal::Refusal;
 pub use run::{Run, RunStatus};
@@ -31,7 +34,7 @@ use crate::envelope::Envelope;
 use crate::key::{KeyId, PublicKey};
 use crate::name::{Alias, AssetName, RoomId, RunId, TableName};
 use crate::reason::ReasonCode;
-use crate::statement::{Body, HOST_ALIAS, RoomDocument, Statement, TableAsset};
+use crate::statement::{Body, HOST_ALIAS, RoomDocument, Statement, TableAsset, VolumeAsset};
 
 /// A room as its log says it is.
 #[derive(Debug, Clone)]
@@ -41,7 +44,7 @@ pub struct RoomState {
     host: Alias,
     host_sequence: u64,
     members: BTreeMap<Alias, Member>,
-    tables: BTreeMap<TableName, TableAsset>,
+    assets: Assets,
     notebooks: BTreeMap<AssetName, Notebook>,
     runs: BTreeMap<RunId, Run>,
     run_order: Vec<RunId>,
@@ -104,7 +107,7 @@ impl RoomState {
             host: HOST_ALIAS.parse()?,
             host_sequence: 1,
             members,
-            tables: BTreeMap::new(),
+            assets: Assets::default(),
             notebooks: BTreeMap::new(),
             runs: BTreeMap::new(),
             run_order: Vec::new(),
@@ -217,12 +220,32 @@ impl RoomState {
 
     /// The tables, by name.
     pub fn tables(&self) -> impl Iterator<Item = &TableAsset> {
-        self.tables.values()
+        self.assets.tables.values()
     }
 
     /// The table with this name.
     pub fn table(&self, name: &TableName) -> Option<&TableAsset> {
-        self.tables.get(name)
+        self.assets.table(name)
+    }
+
+    /// The libraries, by name.
+    pub fn libraries(&self) -> impl Iterator<Item = &Library> {
+        self.assets.libraries.values()
+    }
+
+    /// The library with this name.
+    pub fn library(&self, name: &AssetName) -> Option<&Library> {
+        self.assets.library(name)
+    }
+
+    /// The volumes, by name.
+    pub fn volumes(&self) -> impl Iterator<Item = &VolumeAsset> {
+        self.assets.volumes.values()
+    }
+
+    /// The volume with this name.
+    pub fn volume(&self, name: &TableName) -> Option<&VolumeAsset> {
+        self.assets.volume(name)
     }
 
     /// The notebooks, by name.

@@ -1,6 +1,6 @@
 //! Requests, starts, receipts and reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::micros;
 use super::effect::Effect;
@@ -67,7 +67,8 @@ impl RoomState {
                 "the digest of the grants is not the one that the approved revision gives",
             ));
         }
-        if !start.inputs.keys().eq(grants.tables.keys()) {
+        let tables: BTreeSet<_> = grants.sources.values().map(|source| &source.table).collect();
+        if !start.inputs.keys().eq(tables) {
             return Err(malformed("the inputs are not the tables that the revision reads"));
         }
         let record = StartRecord { statement: start.clone(), digest: *digest, at };

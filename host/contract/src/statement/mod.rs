@@ -14,7 +14,10 @@ mod wire;
 
 use std::fmt;
 
-pub use asset::{AssetStatement, Delete, NotebookAsset, TableAsset};
+pub use asset::{
+    AssetStatement, Delete, LibraryAsset, MAX_VOLUME_FILES, NotebookAsset, TableAsset, TableBinding,
+    VolumeAsset,
+};
 pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};
 pub use run::{FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
@@ -154,11 +157,7 @@ impl Body {
         match self {
             Self::Room(document) => format!("creates the room {}", document.name),
             Self::Accept => Kind::Accept.label().into(),
-            Self::Asset(AssetStatement::Table(table)) => format!("adds the table {}", table.name),
-            Self::Asset(AssetStatement::Notebook(notebook)) => format!(
-                "adds the notebook {} {}",
-                notebook.manifest.name, notebook.manifest.version
-            ),
+            Self::Asset(asset) => asset.summary(),
             Self::Review(review) => {
                 format!("{} {} {}", review.decision.verb(), review.notebook, review.revision)
             }
@@ -171,11 +170,7 @@ impl Body {
             Self::Resume(Resume { notebook: None }) => "agrees to resume the room".into(),
             Self::Resume(Resume { notebook: Some(name) }) => format!("agrees to resume {name}"),
             Self::Rotate(rotate) => format!("changes its key to {}", rotate.public_key),
-            Self::Delete(Delete::Table { table }) => format!("deletes the table {table}"),
-            Self::Delete(Delete::Notebook { notebook }) => {
-                format!("deletes the notebook {notebook}")
-            }
-            Self::Delete(Delete::Outputs { run }) => format!("deletes the outputs of run {run}"),
+            Self::Delete(delete) => delete.summary(),
             Self::Refused(refused) => format!("refuses {}: {}", refused.what, refused.reason),
         }
     }
@@ -186,6 +181,12 @@ impl Body {
         match self {
             Self::Asset(AssetStatement::Notebook(notebook)) => {
                 Some(vec![(notebook.manifest.name.to_string(), notebook.component)])
+            }
+            Self::Asset(AssetStatement::Library(library)) => {
+                Some(vec![(library.manifest.name.to_string(), library.component)])
+            }
+            Self::Asset(AssetStatement::Volume(volume)) => {
+                Some(volume.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect())
             }
             Self::RunReceipt(receipt) => {
                 let outputs = receipt.outputs()?;

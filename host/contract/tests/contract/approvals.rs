@@ -159,18 +159,13 @@ fn every_part_of_a_revision_changes_its_digest() {
     let base = Room::with_notebook().revision();
     let mut digests = vec![base];
     type Change = fn(&mut glovebox_contract::statement::NotebookAsset);
-    let changes: [Change; 7] = [
+    let changes: [Change; 6] = [
         |n| n.component = glovebox_contract::digest::ContentDigest::of(b"other"),
         |n| n.component.sha256 = glovebox_contract::digest::Sha256Digest::of(b"other"),
         |n| n.hidden = true,
         |n| n.interfaces = ["glovebox:guest/sql@0.1.0".into()].into(),
         |n| n.manifest.description = "other".into(),
         |n| n.runners = [parse("airline")].into(),
-        |n| {
-            n.manifest
-                .libraries
-                .insert(parse("lib"), glovebox_contract::digest::ContentDigest::of(b"lib"));
-        },
     ];
     for change in changes {
         let mut room = Room::with_notebook();

@@ -5,6 +5,7 @@ mod assets;
 mod bundles;
 mod encoding;
 mod keys;
+mod libraries;
 mod membership;
 mod proofs;
 mod round_trips;

@@ -128,7 +128,9 @@ fn table() -> impl Strategy<Value = TableAsset> {
                 .map(|(name, (nullable, column_type))| Column { name, nullable, column_type })
                 .collect(),
             description,
+            join_keys: std::collections::BTreeMap::new(),
             name,
+            view: None,
         },
     )
 }

@@ -57,7 +57,7 @@ fn a_room_as_it_is_shown() {
     weather.hourly 2 columns
     delay-by-wind 1.0.0 by partner Approved
     delay-by-wind 2.0.0 by partner Rejected { by: {Alias("airline")} }
-    run 3defaebe604d1c722117a4404a87b182 of delay-by-wind by weather succeeded
+    run fb6bbf52119d54f211c4a36255a60fad of delay-by-wind by weather succeeded
     "###);
 }
 
@@ -71,7 +71,7 @@ fn a_receipt_as_it_is_signed() {
       "_type": "https://in-toto.io/Statement/v1",
       "predicate": {
         "body": {
-          "computation": "blake3:a1e697989438ec49718611b46a11c6de9a552d1ae50f5fa081613c38e964d9a8",
+          "computation": "blake3:36cfa52e95a880f43f86d9992703e7c35ce72f4658a4b887daecb460e3cf9782",
           "evidence": "asserted",
           "finished_at": 1767225609,
           "inputs": {
@@ -112,9 +112,9 @@ fn a_receipt_as_it_is_signed() {
             },
             "result": "succeeded"
           },
-          "revision": "blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda",
-          "run": "3defaebe604d1c722117a4404a87b182",
-          "start": "blake3:ef3f93fa87958ba269b19b7bdfc30c4b703a529abf6dc2fcc2bdde509c4f08cd",
+          "revision": "blake3:65edfa2202bb213227801f486b34099a53ce5eb77b1a424787548dfae40f1cf2",
+          "run": "fb6bbf52119d54f211c4a36255a60fad",
+          "start": "blake3:b8e87ae4b4caa55898ba0ec476661123fcdf18e359b2ba9b7158e852e6466a0f",
           "usage": {
             "cpu_ms": 1024,
             "memory_bytes": 67108864,
@@ -192,7 +192,7 @@ fn refusals_say_what_was_wrong_and_what_would_be_right() {
     this revision of delay-by-wind is not approved yet by airline, weather (not-approved)
     partner added this notebook; an author's approval does not count (not-permitted)
     airline has not approved this revision; reject it instead (not-permitted)
-    the table airline.x belongs to airline; weather names its own weather.NAME (not-permitted)
+    airline.x belongs to airline; weather names its own weather.NAME (not-permitted)
     weather has accepted the room already (already-exists)
     airline is not among the runners of delay-by-wind (not-a-runner)
     the notebook delay-by-wind is paused by airline; all collaborators must agree to resume (paused)
@@ -239,11 +239,11 @@ fn the_log_reads_as_sentences() {
     airline adds the table airline.flights
     weather adds the table weather.hourly
     partner adds the notebook delay-by-wind 1.0.0
-    airline approves delay-by-wind blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
-    weather approves delay-by-wind blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
+    airline approves delay-by-wind blake3:65edfa2202bb213227801f486b34099a53ce5eb77b1a424787548dfae40f1cf2
+    weather approves delay-by-wind blake3:65edfa2202bb213227801f486b34099a53ce5eb77b1a424787548dfae40f1cf2
     weather asks to run delay-by-wind
-    host starts run 3defaebe604d1c722117a4404a87b182
-    host ends run 3defaebe604d1c722117a4404a87b182: succeeded
+    host starts run fb6bbf52119d54f211c4a36255a60fad
+    host ends run fb6bbf52119d54f211c4a36255a60fad: succeeded
     "###);
 }
 

@@ -83,7 +83,9 @@ pub(crate) fn table(name: &str, columns: &[(&str, &str)]) -> TableAsset {
             })
             .collect(),
         description: String::new(),
+        join_keys: BTreeMap::new(),
         name: parse(name),
+        view: None,
     }
 }
 
@@ -105,6 +107,7 @@ fn input(columns: &[(&str, &str)]) -> InputDeclaration {
 pub(crate) fn manifest() -> Manifest {
     Manifest {
         description: "Mean delay by wind".into(),
+        functions: BTreeMap::new(),
         inputs: BTreeMap::from([
             (parse("airline.flights"), input(&[("origin", "utf8"), ("dep_delay", "float64")])),
             (parse("weather.hourly"), input(&[("origin", "utf8"), ("wind", "float64")])),
@@ -135,6 +138,7 @@ pub(crate) fn manifest() -> Manifest {
         )]),
         toolchain: String::new(),
         version: "1.0.0".into(),
+        volumes: BTreeMap::new(),
     }
 }
 
@@ -145,6 +149,7 @@ pub(crate) fn component(version: &str) -> Vec<u8> {
 
 pub(crate) fn notebook(version: &str) -> NotebookAsset {
     NotebookAsset {
+        bindings: BTreeMap::new(),
         component: ContentDigest::of(&component(version)),
         component_bytes: 15,
         cutover: None,

@@ -191,7 +191,13 @@ fn a_table_offers_only_columns_that_its_files_have() {
     assert_eq!(described.select(&["rain".into()]).unwrap_err().reason(), ReasonCode::NotFound);
     let mut columns = described.columns().to_vec();
     columns[0].name = "rain".into();
-    let table = TableAsset { columns, description: String::new(), name: name.clone() };
+    let table = TableAsset {
+        columns,
+        description: String::new(),
+        join_keys: std::collections::BTreeMap::new(),
+        name: name.clone(),
+        view: None,
+    };
     let envelope = sign(&room, "weather", Body::Asset(AssetStatement::Table(table)));
     let error = room.add_table(&envelope, &described).unwrap_err();
     assert_eq!(error.reason(), ReasonCode::SchemaMismatch);
@@ -208,7 +214,9 @@ fn nobody_adds_a_table_in_anothers_name() {
     let table = TableAsset {
         columns: described.columns().to_vec(),
         description: String::new(),
+        join_keys: std::collections::BTreeMap::new(),
         name: name.clone(),
+        view: None,
     };
     let envelope = sign(&room, "airline", Body::Asset(AssetStatement::Table(table)));
     let before = room.table_source(&name).unwrap();

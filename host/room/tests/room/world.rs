@@ -201,7 +201,9 @@ impl World {
         let table = TableAsset {
             columns: described.columns().to_vec(),
             description: String::new(),
+            join_keys: std::collections::BTreeMap::new(),
             name: name.clone(),
+            view: None,
         };
         let envelope = sign(&room, name.schema(), Body::Asset(AssetStatement::Table(table)));
         room.add_table(&envelope, &described).map(drop)
@@ -241,6 +243,7 @@ impl World {
 pub(crate) fn notebook_asset(component: &[u8], runners: &[&str]) -> Body {
     let fake = FakeComponent::from_bytes(component).unwrap();
     Body::Asset(AssetStatement::Notebook(Box::new(NotebookAsset {
+        bindings: std::collections::BTreeMap::new(),
         component: ContentDigest::of(component),
         component_bytes: component.len() as u64,
         cutover: None,
