@@ -1,5 +1,10 @@
 //! Macros of the crate `glovebox-guest`, which documents them.
 
+mod library;
+mod state;
+#[cfg(feature = "wit")]
+mod wit;
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
@@ -14,7 +19,7 @@ use syn::{Data, DeriveInput, Error, Fields, FnArg, ItemFn, ReturnType, parse_mac
 pub fn notebook(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function = parse_macro_input!(item as ItemFn);
     match check_notebook(&arguments.into(), &function) {
-        Ok(()) => export(&function).into(),
+        Ok(()) => entry_point(&function).into(),
         // The function stays, so that this error is the only one.
         Err(error) => {
             let error = error.to_compile_error();
@@ -58,7 +63,7 @@ fn check_notebook(arguments: &Tokens, function: &ItemFn) -> Result<(), Error> {
     Ok(())
 }
 
-fn export(function: &ItemFn) -> Tokens {
+fn entry_point(function: &ItemFn) -> Tokens {
     let name = &function.sig.ident;
     quote! {
         #function
@@ -84,6 +89,85 @@ fn export(function: &ItemFn) -> Tokens {
     }
 }
 
+/// Makes the marked functions of a module callable from SQL.
+///
+/// - `#[scalar_function]` on `fn score(recency: i64, spend: f64) -> f64` makes a function of rows.
+///   Arguments are booleans, numbers, texts (`&str`, `String`), bytes or `Date`; the result is null
+///   where one of them is. An `Option` sees nulls, or returns them; a `Result` fails the query. With
+///   arguments such as `&Float64Column` the function gets whole columns and returns one, or a `Vec`.
+/// - `#[aggregate_function]` on an `impl` block with `update`, `merge` and `finish` of a struct that
+///   has `#[derive(Default, State)]` makes a function of groups. Its name is the struct's in
+///   snake_case.
+/// - `#[table_function]` on a function of parameters that returns `Vec<R>` with `R: Row` makes a
+///   table; with `input("name type", …)` and an argument of type `Batches` it also reads one.
+///
+/// All take `name = "…"`; scalar and table functions take `stable`, for results that may change from
+/// statement to statement. The documentation's first paragraph goes into the manifest.
+#[proc_macro_attribute]
+pub fn library(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let module = parse_macro_input!(item as syn::ItemMod);
+    let kept = quote!(#module);
+    library::expand(&arguments.into(), module)
+        .unwrap_or_else(|error| {
+            let error = error.to_compile_error();
+            quote!(#error #[allow(dead_code, reason = "its attribute is wrong")] #kept)
+        })
+        .into()
+}
+
+fn outside(what: &str) -> TokenStream {
+    let message = format!("`#[{what}]` stands inside of a module with `#[library]`");
+    Error::new(proc_macro2::Span::call_site(), message).to_compile_error().into()
+}
+
+/// Marks a scalar function inside of a module with `#[library]`.
+#[proc_macro_attribute]
+pub fn scalar_function(_: TokenStream, _: TokenStream) -> TokenStream {
+    outside("scalar_function")
+}
+
+/// Marks an aggregate function inside of a module with `#[library]`.
+#[proc_macro_attribute]
+pub fn aggregate_function(_: TokenStream, _: TokenStream) -> TokenStream {
+    outside("aggregate_function")
+}
+
+/// Marks a table function inside of a module with `#[library]`.
+#[proc_macro_attribute]
+pub fn table_function(_: TokenStream, _: TokenStream) -> TokenStream {
+    outside("table_function")
+}
+
+/// Exports interfaces of the party's own WIT package, which lies in the folder `wit`.
+///
+/// `export!(Scoring, "acme:scoring/score@1.0.0")` makes a module `score` with a trait `Guest` that
+/// the type `Scoring` implements: `&Batch`, `Batch`, `Batches` and `Error` of this crate stand for
+/// the types of `glovebox:guest`. `path = "…"` names another folder.
+#[cfg(feature = "wit")]
+#[proc_macro]
+pub fn export(input: TokenStream) -> TokenStream {
+    let call = parse_macro_input!(input as wit::Call);
+    wit::expand(&call, wit::Side::Export).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Imports interfaces of private libraries, which the manifest names under `libraries`.
+///
+/// `import!("acme:scoring/score@1.0.0")` makes a module `score` with the interface's functions; the
+/// types are as in `export!`. The interface's WIT lies in the folder `wit`, or in `path = "…"`.
+#[cfg(feature = "wit")]
+#[proc_macro]
+pub fn import(input: TokenStream) -> TokenStream {
+    let call = parse_macro_input!(input as wit::Call);
+    wit::expand(&call, wit::Side::Import).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Makes a struct the state of an aggregate function: every field becomes a column.
+#[proc_macro_derive(State)]
+pub fn derive_state(item: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(item as DeriveInput);
+    state::expand(&input).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
 /// Makes a struct a row of a table: every field becomes the column of its name.
 ///
 /// Fields are booleans, integers, floats, texts (`String` or `&str`), byte strings (`Vec<u8>`), or
@@ -103,6 +187,20 @@ fn row(input: &DeriveInput) -> Result<Tokens, Error> {
         },
         _ => return Err(Error::new_spanned(&input.ident, "a row is a struct")),
     };
+    let types = fields
+        .iter()
+        .map(|field| {
+            let (name, cell) = (column_name(field)?, &field.ty);
+            let cell = quote!(<#cell as ::glovebox_guest::Cell>);
+            Ok(quote! {
+                ::glovebox_guest::functions::Declared {
+                    name: #name,
+                    data_type: #cell::DATA_TYPE,
+                    nullable: #cell::NULLABLE,
+                }
+            })
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
     let columns = fields
         .iter()
         .map(|field| {
@@ -117,6 +215,8 @@ fn row(input: &DeriveInput) -> Result<Tokens, Error> {
     let (generics, arguments, bounds) = input.generics.split_for_impl();
     Ok(quote! {
         impl #generics ::glovebox_guest::Row for #name #arguments #bounds {
+            const FIELDS: &'static [::glovebox_guest::functions::Declared] = &[#(#types),*];
+
             fn columns(rows: &[Self]) -> ::std::vec::Vec<(&'static str, ::glovebox_guest::Column)> {
                 ::std::vec![#(#columns),*]
             }

@@ -2754,6 +2754,40 @@ pub mod glovebox {
                     wit_import1(_rt::as_i64(&done), result0_0, result0_1);
                 }
             }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Keeps a cell's output for the author: a text, a table, an image.
+            ///
+            /// `media-type` is `text/plain`, `text/html`, `text/markdown`, `text/csv`, `application/json`,
+            /// `image/png` or `image/svg+xml`; all but PNG are UTF-8, and control characters in them are
+            /// replaced. It counts against the room's log limit. What is of another type, or larger than
+            /// the rest of the limit, is dropped as a whole, and the log says so.
+            #[allow(async_fn_in_trait)]
+            pub fn display(media_type: &str, data: &[u8]) -> () {
+                unsafe {
+                    let vec0 = media_type;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = data;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "glovebox:guest/logging@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "display"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8, _: usize);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1);
+                }
+            }
         }
     }
 }
@@ -3108,9 +3142,9 @@ macro_rules! __export_notebook_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:glovebox:guest@0.1.0:notebook:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2530] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2568] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe3\x12\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x89\x13\x01A\x02\x01\
 A\x17\x01B\x04\x01r\x05\x06run-ids\x04rooms\x09components\x0frevision-digests\x0a\
 started-atx\x04\0\x08run-info\x03\0\0\x01@\0\0\x01\x04\0\x0bcurrent-run\x01\x02\x03\
 \0\x1cglovebox:guest/context@0.1.0\x05\0\x01B\x08\x01m\x07\x0bnot-granted\x10inv\
@@ -3161,14 +3195,15 @@ r\x02\x04rowsw\x05bytesw\x04\0\x0eoutput-summary\x03\0\x06\x04\0\x06output\x03\x
 ethod]output.write\x01\x0e\x01i\x08\x01j\x01\x07\x01\x01\x01@\x01\x04this\x0f\0\x10\
 \x04\0\x15[static]output.finish\x01\x11\x01ps\x01@\0\0\x12\x04\0\x0clist-outputs\
 \x01\x13\x01j\x01\x0f\x01\x01\x01@\x01\x04names\0\x14\x04\0\x0bopen-output\x01\x15\
-\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x07\x01m\x04\x05debug\x04inf\
+\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x0a\x01m\x04\x05debug\x04inf\
 o\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\
 \x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\x03\x01\0\x04\0\x08progre\
-ss\x01\x04\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\
-\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\x03run\x01\x03\x04\
-\0\x18glovebox:guest/run@0.1.0\x05\x0d\x04\0\x1dglovebox:guest/notebook@0.1.0\x04\
-\0\x0b\x0e\x01\0\x08notebook\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
-wit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+ss\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\0\x04\0\x07display\x01\x06\
+\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x02\x04\0\
+\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\x03run\x01\x03\x04\0\x18glov\
+ebox:guest/run@0.1.0\x05\x0d\x04\0\x1dglovebox:guest/notebook@0.1.0\x04\0\x0b\x0e\
+\x01\0\x08notebook\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compon\
+ent\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
     };
 }
@@ -3181,8 +3216,8 @@ pub use __export_notebook_impl as export_notebook;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2528] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc1\x12\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2566] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7\x12\x01A\x02\x01\
 A\x15\x01B\x04\x01r\x05\x06run-ids\x04rooms\x09components\x0frevision-digests\x0a\
 started-atx\x04\0\x08run-info\x03\0\0\x01@\0\0\x01\x04\0\x0bcurrent-run\x01\x02\x03\
 \0\x1cglovebox:guest/context@0.1.0\x05\0\x01B\x08\x01m\x07\x0bnot-granted\x10inv\
@@ -3233,13 +3268,14 @@ r\x02\x04rowsw\x05bytesw\x04\0\x0eoutput-summary\x03\0\x06\x04\0\x06output\x03\x
 ethod]output.write\x01\x0e\x01i\x08\x01j\x01\x07\x01\x01\x01@\x01\x04this\x0f\0\x10\
 \x04\0\x15[static]output.finish\x01\x11\x01ps\x01@\0\0\x12\x04\0\x0clist-outputs\
 \x01\x13\x01j\x01\x0f\x01\x01\x01@\x01\x04names\0\x14\x04\0\x0bopen-output\x01\x15\
-\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x07\x01m\x04\x05debug\x04inf\
+\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x0a\x01m\x04\x05debug\x04inf\
 o\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\
 \x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\x03\x01\0\x04\0\x08progre\
-ss\x01\x04\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x04\0=glovebox:guest/no\
-tebook-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(notebook-with-all-\
-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-co\
-mponent\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+ss\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\0\x04\0\x07display\x01\x06\
+\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x04\0=glovebox:guest/notebook-wit\
+h-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(notebook-with-all-of-its-exp\
+orts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
+0.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

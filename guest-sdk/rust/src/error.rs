@@ -32,8 +32,10 @@ pub enum ErrorCode {
 /// that it failed, only those who may read the log learn the text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
-    code: ErrorCode,
-    message: String,
+    #[doc(hidden)]
+    pub code: ErrorCode,
+    #[doc(hidden)]
+    pub message: String,
 }
 
 impl Error {

@@ -58,12 +58,31 @@ mod backend;
 #[doc(hidden)]
 #[expect(unreachable_pub, reason = "generated")]
 pub mod bindings;
+#[cfg(target_arch = "wasm32")]
+#[rustfmt::skip]
+#[doc(hidden)]
+#[path = "bindings/aggregate.rs"]
+#[expect(unreachable_pub, reason = "generated")]
+pub mod bindings_aggregate;
+#[cfg(target_arch = "wasm32")]
+#[rustfmt::skip]
+#[doc(hidden)]
+#[path = "bindings/scalar.rs"]
+#[expect(unreachable_pub, reason = "generated")]
+pub mod bindings_scalar;
+#[cfg(target_arch = "wasm32")]
+#[rustfmt::skip]
+#[doc(hidden)]
+#[path = "bindings/table.rs"]
+#[expect(unreachable_pub, reason = "generated")]
+pub mod bindings_table;
 mod buffer;
 mod builder;
 mod column;
 #[cfg(target_arch = "wasm32")]
 mod entry;
 mod error;
+pub mod functions;
 mod gather;
 
 mod layout;
@@ -73,6 +92,8 @@ mod room;
 mod row;
 mod scalar;
 mod types;
+#[doc(hidden)]
+pub mod wit;
 
 pub use builder::{
     BinaryBuilder, BooleanBuilder, Decimal128Builder, Float32Builder, Float64Builder, Int32Builder,
@@ -84,7 +105,12 @@ pub use column::{
     UInt8Column, UInt16Column, UInt32Column, UInt64Column, Utf8Column,
 };
 pub use error::{Context, Error, ErrorCode, Result};
-pub use glovebox_guest_macros::{Row, notebook};
+pub use glovebox_guest_macros::{
+    Row, State, aggregate_function, library, notebook, scalar_function, table_function,
+};
+#[cfg(feature = "wit")]
+pub use glovebox_guest_macros::{export, import};
+
 pub use room::{
     Batch, Batches, Level, Output, OutputSummary, Room, RunInfo, Scan, ScanOptions, Table,
 };
@@ -109,5 +135,15 @@ pub mod __private {
     pub use crate::bindings::export_notebook;
     pub use crate::bindings::exports::glovebox::guest::run::Guest;
     pub use crate::bindings::glovebox::guest::types::Error;
+    pub use crate::bindings_aggregate::{self as aggregate, export_aggregate_functions};
+    pub use crate::bindings_scalar::{self as scalar, export_scalar_functions};
+    pub use crate::bindings_table::{self as table, export_table_functions};
     pub use crate::entry::run;
+}
+
+/// What bindings of interfaces need where there is no host.
+#[cfg(all(not(target_arch = "wasm32"), feature = "wit"))]
+#[doc(hidden)]
+pub mod __private {
+    pub use wit_bindgen::rt;
 }

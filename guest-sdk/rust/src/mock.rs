@@ -127,7 +127,7 @@ impl MockRoom {
         let inner = Inner { given: Rc::new(self.given), seen: Rc::new(RefCell::default()) };
         let (given, seen) = (inner.given.clone(), inner.seen.clone());
         notebook(&Room { inner })?;
-        let Seen { logs, outputs, progress } = seen.take();
+        let Seen { displays, logs, outputs, progress } = seen.take();
         let mut tables = BTreeMap::new();
         for (name, fields) in &given.outputs {
             let written = outputs.get(name).filter(|written| written.finished);
@@ -143,7 +143,7 @@ impl MockRoom {
             });
             tables.insert(name.clone(), MockTable { columns: columns.collect::<Result<_>>()? });
         }
-        Ok(MockRun { outputs: tables, logs, progress })
+        Ok(MockRun { displays, outputs: tables, logs, progress })
     }
 }
 
@@ -165,6 +165,7 @@ fn named<S: Into<String>>(columns: impl IntoIterator<Item = (S, Column)>) -> Col
 /// What a notebook left behind.
 #[derive(Debug)]
 pub struct MockRun {
+    displays: Vec<(String, Vec<u8>)>,
     outputs: BTreeMap<String, MockTable>,
     logs: Vec<(Level, String)>,
     progress: Vec<(u64, Option<u64>)>,
@@ -177,6 +178,11 @@ impl MockRun {
     /// When it was not declared.
     pub fn output(&self, name: &str) -> &MockTable {
         self.outputs.get(name).unwrap_or_else(|| panic!("output `{name}` is not declared"))
+    }
+
+    /// What was displayed: media type and bytes.
+    pub fn displays(&self) -> &[(String, Vec<u8>)] {
+        &self.displays
     }
 
     /// Lines of the log.

@@ -1,6 +1,7 @@
 //! What a notebook can do in its room.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -116,6 +117,13 @@ impl Room {
     pub fn progress(&self, done: u64, total: Option<u64>) {
         self.inner.progress(done, total);
     }
+
+    /// Keeps an output for the author, beside the log and under its limit: `media_type` is
+    /// `text/plain`, `text/html`, `text/markdown`, `text/csv`, `application/json`, `image/png` or
+    /// `image/svg+xml`. What is of another type or too large is dropped, and the log says so.
+    pub fn display(&self, media_type: &str, data: impl AsRef<[u8]>) {
+        self.inner.display(media_type, data.as_ref());
+    }
 }
 
 /// Which part of a table to read.
@@ -193,11 +201,11 @@ impl Scan<'_> {
 /// Batches of rows, one after the other.
 pub struct Batches {
     fields: Arc<[Field]>,
-    inner: backend::Reader,
+    pub(crate) inner: backend::Reader,
 }
 
 impl Batches {
-    fn new(inner: backend::Reader) -> Result<Self> {
+    pub(crate) fn new(inner: backend::Reader) -> Result<Self> {
         Ok(Self { fields: inner.fields()?.into(), inner })
     }
 
@@ -218,20 +226,55 @@ impl Iterator for Batches {
 
 /// Some rows. The host holds them; a column is copied to the notebook when it is first looked at.
 pub struct Batch {
-    fields: Arc<[Field]>,
-    inner: backend::Batch,
-    seen: RefCell<Vec<Option<Column>>>,
+    /// A batch that crossed as a bare handle learns its columns when somebody asks.
+    fields: OnceCell<Arc<[Field]>>,
+    pub(crate) inner: backend::Batch,
+    seen: RefCell<BTreeMap<usize, Column>>,
 }
 
 impl Batch {
-    fn new(inner: backend::Batch, fields: Arc<[Field]>) -> Self {
-        let seen = RefCell::new(vec![None; fields.len()]);
-        Self { fields, inner, seen }
+    pub(crate) fn new(inner: backend::Batch, fields: Arc<[Field]>) -> Self {
+        let batch = Self::received(inner);
+        let _ = batch.fields.set(fields);
+        batch
+    }
+
+    /// A batch whose columns are not known yet.
+    pub(crate) fn received(inner: backend::Batch) -> Self {
+        Self { fields: OnceCell::new(), inner, seen: RefCell::default() }
+    }
+
+    /// Makes a batch of columns, named as they are given. See [`columns!`](crate::columns).
+    ///
+    /// # Errors
+    /// When two columns differ in length, or the host refuses their types or their size.
+    pub fn from_columns<S: Into<String>>(
+        columns: impl IntoIterator<Item = (S, Column)>,
+    ) -> Result<Self> {
+        let (mut fields, mut data): (Vec<Field>, Vec<Column>) = (Vec::new(), Vec::new());
+        for (name, column) in columns {
+            let rows = data.first().map_or(column.len(), Column::len);
+            if column.len() != rows {
+                return Err(mismatch("the columns of a batch differ in length"));
+            }
+            let data_type = column.data_type().clone();
+            fields.push(Field { name: name.into(), data_type, nullable: true });
+            data.push(column);
+        }
+        let rows = data.first().map_or(0, Column::len);
+        let inner = backend::Batch::from_columns(&fields, rows, data)?;
+        Ok(Self::new(inner, fields.into()))
+    }
+
+    fn shared_fields(&self) -> &Arc<[Field]> {
+        self.fields.get_or_init(|| {
+            self.inner.fields().expect("the host names types that this SDK knows").into()
+        })
     }
 
     /// Its columns.
     pub fn fields(&self) -> &[Field] {
-        &self.fields
+        self.shared_fields()
     }
 
     /// Number of rows.
@@ -240,8 +283,8 @@ impl Batch {
     }
 
     fn index_of(&self, name: &str) -> Result<usize> {
-        self.fields.iter().position(|field| field.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.fields.iter().map(|field| field.name.as_str()).collect();
+        self.fields().iter().position(|field| field.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.fields().iter().map(|field| field.name.as_str()).collect();
             mismatch(format_args!("no column `{name}`; there are {}", names.join(", ")))
         })
     }
@@ -259,16 +302,15 @@ impl Batch {
     /// # Errors
     /// When there is none, or the host cannot send it.
     pub fn column_at(&self, index: usize) -> Result<Column> {
-        match self.seen.borrow().get(index) {
-            None => return Err(mismatch(format_args!("no column at index {index}"))),
-            Some(Some(column)) => return Ok(column.clone()),
-            Some(None) => {}
+        if let Some(column) = self.seen.borrow().get(&index) {
+            return Ok(column.clone());
         }
-        let field = &self.fields[index];
+        let field = self.fields().get(index);
+        let field = field.ok_or_else(|| mismatch(format_args!("no column at index {index}")))?;
         // A host's error stays as it is: so the run's public reason is the host's too.
         let columns = self.inner.columns(&[index], std::slice::from_ref(field))?;
         let column = columns.into_iter().next().context("the host sent no column")?;
-        self.seen.borrow_mut()[index] = Some(column.clone());
+        self.seen.borrow_mut().insert(index, column.clone());
         Ok(column)
     }
 
@@ -277,9 +319,9 @@ impl Batch {
     /// # Errors
     /// When they are larger together than the room's batch limit.
     pub fn columns(&self) -> Result<Vec<Column>> {
-        let indices: Vec<_> = (0..self.fields.len()).collect();
-        let columns = self.inner.columns(&indices, &self.fields)?;
-        *self.seen.borrow_mut() = columns.iter().cloned().map(Some).collect();
+        let indices: Vec<_> = (0..self.fields().len()).collect();
+        let columns = self.inner.columns(&indices, self.fields())?;
+        *self.seen.borrow_mut() = columns.iter().cloned().enumerate().collect();
         Ok(columns)
     }
 
@@ -288,7 +330,7 @@ impl Batch {
     /// # Errors
     /// When there are not that many rows.
     pub fn slice(&self, offset: usize, length: usize) -> Result<Self> {
-        Ok(Self::new(self.inner.slice(offset, length)?, self.fields.clone()))
+        Ok(Self::new(self.inner.slice(offset, length)?, self.shared_fields().clone()))
     }
 
     /// Some of the columns, without a copy.
@@ -298,7 +340,7 @@ impl Batch {
     pub fn project(&self, names: &[&str]) -> Result<Self> {
         let indices: Vec<_> =
             names.iter().map(|name| self.index_of(name)).collect::<Result<_>>()?;
-        let fields: Vec<_> = indices.iter().map(|index| self.fields[*index].clone()).collect();
+        let fields: Vec<_> = indices.iter().map(|index| self.fields()[*index].clone()).collect();
         Ok(Self::new(self.inner.project(&indices, &fields)?, fields.into()))
     }
 }

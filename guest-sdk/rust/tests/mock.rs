@@ -41,6 +41,7 @@ fn a_notebook_reads_columns_in_batches_and_passes_batches_on() -> Result<()> {
         }
         room.info(format_args!("the sum is {sum}"));
         room.progress(4, Some(4));
+        room.display("text/csv", "origin,n\n");
         assert_eq!(output.finish()?.rows, 4);
         Ok(())
     })?;
@@ -52,6 +53,7 @@ fn a_notebook_reads_columns_in_batches_and_passes_batches_on() -> Result<()> {
     );
     assert_eq!(run.logs(), [(Level::Info, "the sum is 8".into())]);
     assert_eq!(run.progress(), [(4, Some(4))]);
+    assert_eq!(run.displays(), [("text/csv".into(), b"origin,n\n".to_vec())]);
     Ok(())
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Given {
 /// What a notebook did.
 #[derive(Default)]
 pub(crate) struct Seen {
+    pub(crate) displays: Vec<(String, Vec<u8>)>,
     pub(crate) logs: Vec<(Level, String)>,
     pub(crate) outputs: BTreeMap<String, Written>,
     pub(crate) progress: Vec<(u64, Option<u64>)>,
@@ -145,6 +146,10 @@ impl Room {
     pub(crate) fn progress(&self, done: u64, total: Option<u64>) {
         self.seen.borrow_mut().progress.push((done, total));
     }
+
+    pub(crate) fn display(&self, media_type: &str, data: &[u8]) {
+        self.seen.borrow_mut().displays.push((media_type.into(), data.into()));
+    }
 }
 
 impl Table {
@@ -209,6 +214,18 @@ impl Reader {
 }
 
 impl Batch {
+    pub(crate) fn from_columns(
+        fields: &[Field],
+        rows: usize,
+        columns: Vec<Column>,
+    ) -> Result<Self> {
+        Ok(Self { fields: fields.into(), columns: cross(&columns, fields)?, rows })
+    }
+
+    pub(crate) fn fields(&self) -> Result<Vec<Field>> {
+        Ok(self.fields.clone())
+    }
+
     pub(crate) fn num_rows(&self) -> usize {
         self.rows
     }

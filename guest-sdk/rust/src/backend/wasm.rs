@@ -10,13 +10,20 @@ use crate::room::{Level, OutputSummary, RunInfo, ScanOptions};
 use crate::scalar::Scalar;
 use crate::types::Field;
 
+/// What crosses as a handle, by the names that it has outside.
+pub(crate) mod handles {
+    pub(crate) use super::Batch;
+    pub(crate) use super::Reader as Batches;
+}
+
 pub(crate) struct Room;
 pub(crate) struct Table(tables::Table);
 pub(crate) struct Reader(data::BatchReader);
 pub(crate) struct Batch(data::RecordBatch);
+pub(crate) struct Schema(data::Schema);
 pub(crate) struct Output {
     handle: outputs::Output,
-    schema: data::Schema,
+    schema: Schema,
 }
 
 /// The host's error. Not a `From`: that would be the one for every `std::error::Error`, which
@@ -49,7 +56,7 @@ impl From<Error> for types::Error {
     }
 }
 
-fn received(scalar: types::ScalarResult) -> Scalar {
+pub(crate) fn received(scalar: types::ScalarResult) -> Scalar {
     match scalar {
         types::ScalarResult::Null => Scalar::Null,
         types::ScalarResult::Boolean(value) => Scalar::Boolean(value),
@@ -125,7 +132,7 @@ impl Room {
 
     pub(crate) fn output(&self, name: &str) -> Result<Output> {
         let handle = outputs::open_output(name).map_err(refused)?;
-        let schema = handle.schema();
+        let schema = Schema(handle.schema());
         Ok(Output { handle, schema })
     }
 
@@ -153,6 +160,10 @@ impl Room {
     pub(crate) fn progress(&self, done: u64, total: Option<u64>) {
         logging::progress(done, total);
     }
+
+    pub(crate) fn display(&self, media_type: &str, data: &[u8]) {
+        logging::display(media_type, data);
+    }
 }
 
 impl Table {
@@ -174,7 +185,38 @@ impl Table {
     }
 }
 
+impl Schema {
+    pub(crate) fn create(fields: &[Field]) -> Result<Self> {
+        let types: Vec<String> = fields.iter().map(|field| field.data_type.to_string()).collect();
+        let fields: Vec<_> = fields
+            .iter()
+            .zip(&types)
+            .map(|(field, data_type)| data::FieldParam {
+                name: &field.name,
+                data_type,
+                nullable: field.nullable,
+            })
+            .collect();
+        Ok(Self(data::Schema::create(&fields).map_err(refused)?))
+    }
+}
+
 impl Reader {
+    /// # Safety
+    /// The handle is one of a reader and nobody else's.
+    pub(crate) unsafe fn from_handle(handle: u32) -> Self {
+        // SAFETY: as the caller promises.
+        Self(unsafe { data::BatchReader::from_handle(handle) })
+    }
+
+    pub(crate) fn handle(&self) -> u32 {
+        self.0.handle()
+    }
+
+    pub(crate) fn take_handle(&self) -> u32 {
+        self.0.take_handle()
+    }
+
     pub(crate) fn fields(&self) -> Result<Vec<Field>> {
         fields(&self.0.schema())
     }
@@ -189,6 +231,45 @@ fn indices(indices: &[usize]) -> Vec<u32> {
 }
 
 impl Batch {
+    pub(crate) fn from_columns(
+        fields: &[Field],
+        rows: usize,
+        columns: Vec<Column>,
+    ) -> Result<Self> {
+        Self::of_schema(&Schema::create(fields)?, rows, &columns)
+    }
+
+    /// A batch of a schema that the host holds already.
+    pub(crate) fn of_schema(schema: &Schema, rows: usize, columns: &[Column]) -> Result<Self> {
+        let Encoded { nodes, buffers } = Encoded::of(columns);
+        let nodes: Vec<_> = nodes
+            .into_iter()
+            .map(|(length, null_count)| data::FieldNode { length, null_count })
+            .collect();
+        let columns = data::ColumnsParam { nodes: &nodes, buffers: &buffers };
+        let batch = data::RecordBatch::from_columns(&schema.0, rows as u64, columns);
+        Ok(Self(batch.map_err(refused)?))
+    }
+
+    /// # Safety
+    /// The handle is one of a batch and nobody else's.
+    pub(crate) unsafe fn from_handle(handle: u32) -> Self {
+        // SAFETY: as the caller promises.
+        Self(unsafe { data::RecordBatch::from_handle(handle) })
+    }
+
+    pub(crate) fn handle(&self) -> u32 {
+        self.0.handle()
+    }
+
+    pub(crate) fn take_handle(&self) -> u32 {
+        self.0.take_handle()
+    }
+
+    pub(crate) fn fields(&self) -> Result<Vec<Field>> {
+        fields(&self.0.schema())
+    }
+
     pub(crate) fn num_rows(&self) -> usize {
         self.0.num_rows() as usize
     }
@@ -213,19 +294,12 @@ impl Batch {
 
 impl Output {
     pub(crate) fn fields(&self) -> Result<Vec<Field>> {
-        fields(&self.schema)
+        fields(&self.schema.0)
     }
 
     pub(crate) fn write_columns(&mut self, rows: usize, columns: &[Column]) -> Result<()> {
-        let Encoded { nodes, buffers } = Encoded::of(columns);
-        let nodes: Vec<_> = nodes
-            .into_iter()
-            .map(|(length, null_count)| data::FieldNode { length, null_count })
-            .collect();
-        let columns = data::ColumnsParam { nodes: &nodes, buffers: &buffers };
-        let batch =
-            data::RecordBatch::from_columns(&self.schema, rows as u64, columns).map_err(refused)?;
-        self.handle.write(&batch).map_err(refused)
+        let batch = Batch::of_schema(&self.schema, rows, columns)?;
+        self.handle.write(&batch.0).map_err(refused)
     }
 
     pub(crate) fn write_batch(&mut self, batch: &Batch) -> Result<()> {
