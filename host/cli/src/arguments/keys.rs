@@ -48,3 +48,70 @@ pub(crate) struct HashKeys {
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
 }
+
+/// How a column of a table was hashed: `COLUMN=PROFILE:KIND[:KEYFILE]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JoinKeyOption {
+    pub(crate) column: String,
+    pub(crate) profile: Profile,
+    pub(crate) kind: KeyKind,
+    /// The room key's file; its fingerprint is told, never the key.
+    pub(crate) key: Option<PathBuf>,
+}
+
+impl std::str::FromStr for JoinKeyOption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = "expected COLUMN=PROFILE:KIND or COLUMN=PROFILE:KIND:KEYFILE";
+        // A column's name may hold an equals sign, what follows it only in the file's name.
+        let (front, kind) = text.split_once(':').ok_or(expected)?;
+        let (column, profile) = front.rsplit_once('=').ok_or(expected)?;
+        let (kind, key) = match kind.split_once(':') {
+            Some((kind, key)) => (kind, Some(PathBuf::from(key))),
+            None => (kind, None),
+        };
+        Ok(Self {
+            column: column.to_owned(),
+            profile: profile.parse().map_err(|error| format!("{error}"))?,
+            kind: kind.parse().map_err(|error| format!("{error}"))?,
+            key,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_join_key_is_said_in_one_word() {
+        let check = |text: &str, expect: Result<(&str, Profile, KeyKind, Option<&str>), &str>| {
+            let parsed = text.parse::<JoinKeyOption>();
+            match (parsed, expect) {
+                (Ok(got), Ok((column, profile, kind, key))) => assert_eq!(
+                    got,
+                    JoinKeyOption {
+                        column: column.into(),
+                        profile,
+                        kind,
+                        key: key.map(PathBuf::from)
+                    }
+                ),
+                (Err(got), Err(words)) => assert!(got.contains(words), "{text}: {got}"),
+                (got, _) => panic!("{text}: {got:?}"),
+            }
+        };
+        check("email=uid2:email", Ok(("email", Profile::Uid2V1, KeyKind::Email, None)));
+        check("a=b=google/1:phone", Ok(("a=b", Profile::GoogleV1, KeyKind::Phone, None)));
+        check(
+            "id=meta:device-id:keys/a:b.key",
+            Ok(("id", Profile::MetaV1, KeyKind::DeviceId, Some("keys/a:b.key"))),
+        );
+        check("email", Err("expected COLUMN="));
+        check("email=uid2", Err("expected COLUMN="));
+        check("uid2:email", Err("expected COLUMN="));
+        check("email=uid3:email", Err("uid2, google or meta"));
+        check("email=uid2:mail", Err("email, phone or device-id"));
+    }
+}

@@ -5,6 +5,7 @@ mod hasher;
 mod lines;
 mod table;
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,10 +14,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::digest::Blake3Digest;
-use glovebox_join_keys::RoomKey;
+use glovebox_contract::join_key::{JoinKey, JoinKeyKind};
+use glovebox_join_keys::{KeyKind, RoomKey};
 use serde_json::json;
 
-use crate::arguments::{HashKeys, Keys};
+use crate::arguments::{HashKeys, JoinKeyOption, Keys};
 use crate::context::Context;
 use crate::terminal::{self, plain, print_json};
 use format::Format;
@@ -64,6 +66,34 @@ pub(crate) fn read_room_key(file: &Path) -> Result<RoomKey> {
 /// 32 random bytes, so nobody finds it from this.
 pub(crate) fn fingerprint(key: &RoomKey) -> Blake3Digest {
     Blake3Digest::of(key.to_file().as_bytes())
+}
+
+/// What a table declares about its columns of join keys.
+pub(crate) fn declarations(options: &[JoinKeyOption]) -> Result<BTreeMap<String, JoinKey>> {
+    let mut declared = BTreeMap::new();
+    for option in options {
+        let key = option.key.as_deref().map(read_room_key).transpose()?;
+        let declaration = JoinKey {
+            key: key.as_ref().map(fingerprint),
+            kind: match option.kind {
+                KeyKind::Email => JoinKeyKind::Email,
+                KeyKind::Phone => JoinKeyKind::Phone,
+                KeyKind::DeviceId => JoinKeyKind::DeviceId,
+            },
+            profile: option.profile.name().parse()?,
+            version: option.profile.version().into(),
+        };
+        if declared.insert(option.column.clone(), declaration).is_some() {
+            bail!("`--join-key` says twice how column `{}` was hashed", option.column);
+        }
+    }
+    Ok(declared)
+}
+
+/// A declaration as people read it.
+pub(crate) fn described(declared: &JoinKey) -> String {
+    let key = declared.key.map(|key| format!(" with room key {key}")).unwrap_or_default();
+    format!("{} keys of {}/{}{key}", declared.kind.as_str(), declared.profile, declared.version)
 }
 
 fn show_fingerprint(context: &Context, file: &Path, key: &RoomKey) -> Result<()> {

@@ -23,7 +23,8 @@ pub(super) fn hash(command: &HashKeys, hasher: &mut Hasher, bar: &ProgressBar) -
     let mut to = destination.writer()?;
     let mut line = String::new();
     let mut count = 0_u64;
-    while from.read_line(&mut line).with_context(|| format!("line {} is not UTF-8", count + 1))? > 0 {
+    while from.read_line(&mut line).with_context(|| format!("line {} is not UTF-8", count + 1))? > 0
+    {
         writeln!(to, "{}", hasher.hash(Some(&line)).unwrap_or_default())?;
         line.clear();
         count += 1;

@@ -103,12 +103,7 @@ fn hash_column(batch: &RecordBatch, index: usize, hasher: &mut Hasher) -> Result
 
 /// Reads a table. The column to hash is text whatever it looks like: as a number it would lose
 /// its `+` and its zeros.
-fn open(
-    path: &Path,
-    from: Format,
-    to: Format,
-    column: &str,
-) -> Result<Box<dyn RecordBatchReader>> {
+fn open(path: &Path, from: Format, to: Format, column: &str) -> Result<Box<dyn RecordBatchReader>> {
     let mut file = File::open(path)?;
     Ok(match from {
         Format::Csv => {
@@ -121,8 +116,7 @@ fn open(
             Box::new(reader.with_batch_size(BATCH_ROWS).build_buffered(BufReader::new(file))?)
         }
         Format::Ndjson => {
-            let (schema, _) =
-                arrow::json::reader::infer_json_schema(BufReader::new(&file), None)?;
+            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(&file), None)?;
             file.rewind()?;
             let schema = with_text(&schema, |name| name == column);
             let reader = arrow::json::ReaderBuilder::new(schema).with_coerce_primitive(true);
@@ -151,9 +145,9 @@ impl Sink {
     fn new(format: Format, to: Writer, schema: &SchemaRef) -> Result<Self> {
         Ok(match format {
             Format::Csv => Self::Csv(arrow::csv::Writer::new(to)),
-            Format::Ndjson => Self::Ndjson(
-                arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(to),
-            ),
+            Format::Ndjson => {
+                Self::Ndjson(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(to))
+            }
             Format::Parquet => {
                 let properties = WriterProperties::builder()
                     .set_compression(Compression::SNAPPY)
