@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use crate::support::{Done, Stage};
+use crate::support::{Done, Stage, guest};
 
 /// `JANESaoirse@gmail.com` by UID2, as published.
 const JANE: &str = "ku4mBX7Z3qJTXWyLFB1INzkyR2WZGW4ANSJUiW21iI8=";
@@ -266,4 +266,73 @@ fn a_declaration_must_be_of_an_offered_column_of_text() {
         "table add overlap shop.members --from members.csv --join-key mail=uid2 --as shop.key",
     );
     assert_eq!(wrong.code, Some(2), "{wrong}");
+}
+
+const VECTORS: &str = include_str!("../../policies/join-keys/vectors.txt");
+
+const HASHED_IN_SQL: &str = r#"/* glovebox notebook
+name = "hashed-in-sql"
+version = "1.0.0"
+description = "Every vector through the library."
+libraries.join_keys = {}
+[inputs."party.vectors"]
+columns = { number = "int64", profile = "utf8", kind = "utf8", input = "utf8" }
+[outputs.keys]
+max_rows = 1000
+columns = ["number int64 not null", "key utf8", "same boolean"]
+*/
+CREATE TABLE output.keys AS
+SELECT
+    number,
+    join_keys.hash(profile, kind, input) AS key,
+    CASE profile || ' ' || kind
+        WHEN 'uid2/1 email' THEN join_keys.uid2_email(input)
+        WHEN 'uid2/1 phone' THEN join_keys.uid2_phone(input)
+        WHEN 'google/2 email' THEN join_keys.google_email(input)
+        WHEN 'google/2 phone' THEN join_keys.google_phone(input)
+        WHEN 'google/2 device-id' THEN join_keys.google_device_id(input)
+        WHEN 'meta/1 email' THEN join_keys.meta_email(input)
+        WHEN 'meta/1 phone' THEN join_keys.meta_phone(input)
+        WHEN 'meta/1 device-id' THEN join_keys.meta_device_id(input)
+        ELSE join_keys.hash(profile, kind, input)
+    END IS NOT DISTINCT FROM join_keys.hash(profile, kind, input) AS same
+FROM party.vectors
+ORDER BY number;
+"#;
+
+#[test]
+fn the_library_gives_every_vector_in_sql() {
+    let (mut rows, mut expect) = (String::new(), Vec::new());
+    let lines = VECTORS
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("keyed"));
+    for (number, line) in lines.enumerate() {
+        let fields: Vec<_> = line.split('|').map(str::trim).collect();
+        let (profile, kind) = fields[0].split_once(' ').expect("a profile and a kind");
+        let kind = kind.trim();
+        rows += &format!(
+            "{{\"number\":{number},\"profile\":\"{profile}\",\"kind\":\"{kind}\",\"input\":{}}}\n",
+            fields[1]
+        );
+        let key = (fields[2] != "refused").then_some(fields[3]);
+        expect.push(serde_json::json!({ "number": number, "key": key, "same": true }));
+    }
+    let stage = Stage::new();
+    stage.room("vectors", &["party"], "");
+    stage.write("vectors.ndjson", rows);
+    stage.write("hashed.sql", HASHED_IN_SQL);
+    std::fs::copy(guest("guest-sdk/join-keys/library"), stage.path("library.wasm"))
+        .expect("the library");
+    stage.run("table add vectors party.vectors --from vectors.ndjson --as party.key").ok();
+    stage.run("library add vectors library.wasm --as party.key").ok();
+    stage.run("build hashed.sql -o hashed.wasm").ok();
+    stage.run("notebook add vectors hashed.wasm --runner party --as party.key").ok();
+    stage.run("run vectors hashed-in-sql --as party.key").ok();
+    stage.run("output export vectors latest keys -o keys.ndjson --as party.key").ok();
+    let got: Vec<serde_json::Value> = text(&stage, "keys.ndjson")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a row"))
+        .collect();
+    assert!(expect.len() > 100, "only {} vectors", expect.len());
+    assert_eq!(got, expect);
 }
