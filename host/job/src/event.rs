@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::manifest::Manifest;
+use glovebox_contract::media::MediaType;
 use glovebox_contract::name::Identifier;
 use glovebox_contract::reason::ReasonCode;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,15 @@ pub enum Event {
         level: LogLevel,
         /// The line: no control characters, at most [`crate::text::MAX_LOG_LINE_BYTES`].
         text: String,
+    },
+    /// An output of a cell. Only those who may read the log may see it.
+    Display {
+        /// What it is.
+        media_type: MediaType,
+        /// Its bytes, at most [`glovebox_contract::media::MAX_DISPLAY_BYTES`]; a text has no
+        /// control characters but line ends.
+        #[serde(with = "as_base64")]
+        data: Vec<u8>,
     },
     /// The run succeeded and every output file is complete. A last event.
     Finished {
@@ -128,7 +138,10 @@ impl Event {
     /// Whether nothing may follow.
     pub fn is_last(&self) -> bool {
         match self {
-            Self::Ready {} | Self::Progress { .. } | Self::Log { .. } => false,
+            Self::Ready {}
+            | Self::Progress { .. }
+            | Self::Log { .. }
+            | Self::Display { .. } => false,
             Self::Finished { .. }
             | Self::Compiled(_)
             | Self::Described { .. }
@@ -142,10 +155,27 @@ impl Event {
             Self::Ready {} => "ready",
             Self::Progress { .. } => "progress",
             Self::Log { .. } => "log",
+            Self::Display { .. } => "display",
             Self::Finished { .. } => "finished",
             Self::Compiled(_) => "compiled",
             Self::Described { .. } => "described",
             Self::Failed { .. } => "failed",
         }
+    }
+}
+
+/// Bytes as base64: an array of numbers would be three times as long.
+mod as_base64 {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(data: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64_STANDARD.encode(data))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
     }
 }

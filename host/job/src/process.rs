@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use glovebox_contract::media::MAX_DISPLAY_BYTES;
 use glovebox_contract::reason::ReasonCode;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -216,6 +217,16 @@ impl Worker {
                 let detail = text::clean_lines(&detail, text::MAX_DETAIL_BYTES);
                 Event::Failed { reason, detail, usage }
             }
+            Event::Display { media_type, data } => {
+                if data.len() > MAX_DISPLAY_BYTES || !media_type.fits(&data) {
+                    return Err(self.violation(format!("a display that is no {media_type}")));
+                }
+                let data = match media_type.text(&data) {
+                    Some(shown) => text::clean_lines(shown, MAX_DISPLAY_BYTES).into_bytes(),
+                    None => data,
+                };
+                Event::Display { media_type, data }
+            }
             other => other,
         };
         if let Err(why) = self.check(&event) {
@@ -263,7 +274,10 @@ impl Worker {
     fn check(&self, event: &Event) -> Result<(), String> {
         match (event, &self.expected) {
             (Event::Failed { .. }, _)
-            | (Event::Progress { .. } | Event::Log { .. }, Some(ExpectedAnswer::Outputs(_)))
+            | (
+                Event::Progress { .. } | Event::Log { .. } | Event::Display { .. },
+                Some(ExpectedAnswer::Outputs(_)),
+            )
             | (Event::Compiled(_), Some(ExpectedAnswer::MachineCode))
             | (Event::Described { .. }, Some(ExpectedAnswer::Columns)) => Ok(()),
             (Event::Finished { outputs, .. }, Some(ExpectedAnswer::Outputs(expected))) => {

@@ -197,6 +197,56 @@ const CASES: &[Case] = &[
         expect: Failure(Deadline, "the deadline passed"),
     },
     Case {
+        name: "run: a display that is no PNG",
+        worker: |socket| display(socket, "image/png", "PGh0bWw+"),
+        expect: Failure(WorkerProtocol, "a display that is no image/png"),
+    },
+    Case {
+        name: "run: a display that is no text",
+        worker: |socket| display(socket, "text/html", "/////w=="),
+        expect: Failure(WorkerProtocol, "a display that is no text/html"),
+    },
+    Case {
+        name: "run: a display of an unknown type",
+        worker: |socket| display(socket, "application/javascript", "YQ=="),
+        expect: Failure(WorkerProtocol, "unknown variant `application/javascript`"),
+    },
+    Case {
+        name: "run: a display that is not base64",
+        worker: |socket| display(socket, "text/plain", "\\u001b[31m"),
+        expect: Failure(WorkerProtocol, "not well-formed"),
+    },
+    Case {
+        name: "run: a display that is too large",
+        worker: |socket| display(socket, "text/plain", &"YWFh".repeat(400_000)),
+        expect: Failure(WorkerProtocol, "a display that is no text/plain"),
+    },
+    Case {
+        name: "run: a display that steers a terminal",
+        worker: |socket| {
+            let mut socket = take_job(socket);
+            send_display(&mut socket, "text/csv", "YRtbMm0K");
+            send_text(&mut socket, &finished("overlap", 10));
+        },
+        expect: Answer,
+    },
+    Case {
+        name: "run: displays without end",
+        worker: |socket| {
+            let socket = &mut take_job(socket);
+            let data = "YWFh".repeat(300_000);
+            for _ in 0..100 {
+                send_display(socket, "text/plain", &data);
+            }
+        },
+        expect: Failure(WorkerProtocol, "too many events"),
+    },
+    Case {
+        name: "a display of a job that reads columns",
+        worker: |socket| display(socket, "text/plain", "YQ=="),
+        expect: Failure(WorkerProtocol, "`display` does not belong here"),
+    },
+    Case {
         name: "run: finished as told",
         worker: |socket| {
             let mut socket = take_job(socket);
@@ -345,6 +395,7 @@ fn run_job() -> (Job, DescriptorList) {
     let digest = BLAKE3.parse().expect("a digest");
     let job = Job::Run(Box::new(RunJob {
         computation: digest,
+        functions: Default::default(),
         grants: serde_json::from_value(grants).expect("grants"),
         inputs: Vec::new(),
         machine_code: MachineCode { bytes: 1, descriptor: descriptors.push(code), digest },
@@ -369,6 +420,9 @@ fn answer(index: usize, files: usize, patience: Duration) -> Result<Event, Worke
     worker.wait(deadline, |event| {
         if let Event::Log { text, .. } = event {
             assert!(text.len() <= 4096 && !text.contains('\u{1b}'), "{text}");
+        }
+        if let Event::Display { data, .. } = event {
+            assert!(data.len() <= 1 << 20 && !data.contains(&0x1b), "{} bytes", data.len());
         }
     })
 }
@@ -442,6 +496,16 @@ fn send_text(socket: &mut UnixStream, text: &str) {
     let length = u32::try_from(text.len()).expect("a short text");
     send(socket, &length.to_be_bytes());
     send(socket, text.as_bytes());
+}
+
+/// Takes the job and displays what `data` is the base64 of.
+fn display(socket: UnixStream, media_type: &str, data: &str) {
+    send_display(&mut take_job(socket), media_type, data);
+}
+
+fn send_display(socket: &mut UnixStream, media_type: &str, data: &str) {
+    let text = format!(r#"{{"kind":"display","media_type":"{media_type}","data":"{data}"}}"#);
+    send_text(socket, &text);
 }
 
 fn sleep() {

@@ -12,7 +12,7 @@ use glovebox_contract::statement::{Body, LogReaders};
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
-use crate::private::LogLine;
+use crate::private::{Display, LogLine};
 use crate::room::Room;
 
 /// A published output, opened for reading.
@@ -31,6 +31,8 @@ pub struct OpenedOutput {
 pub struct RunText {
     /// Why it failed, in words.
     pub detail: Option<String>,
+    /// What its cells displayed, oldest first.
+    pub displays: Vec<Display>,
     /// The lines that the notebook logged, oldest first.
     pub log: Vec<LogLine>,
 }
@@ -113,7 +115,7 @@ impl Room {
             ));
         }
         let words = self.store.run_words(run)?;
-        Ok(RunText { detail: words.detail, log: words.log })
+        Ok(RunText { detail: words.detail, displays: words.displays, log: words.log })
     }
 
     /// Why a run failed, for the operator of this host. May name files of parties: never show it

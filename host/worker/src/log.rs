@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use glovebox_contract::media::MediaType;
 use glovebox_job::event::{Event, LogLevel};
 use glovebox_job::text::{MAX_LOG_LINE_BYTES, clean_line};
 use glovebox_sandbox::services::{self, GuestLog};
@@ -46,20 +47,28 @@ impl EventLog {
             reports: 0,
         }
     }
+
+    /// Takes what a line or a display of `bytes` bytes costs. Tells whether there was enough.
+    fn charge(&mut self, bytes: usize) -> bool {
+        let cost = LINE_COST + bytes as u64;
+        if cost > self.bytes_left || self.lines >= MAX_LINES {
+            // One line too long ends the log; a hole in the middle would mislead.
+            self.bytes_left = 0;
+            self.dropped += 1;
+            return false;
+        }
+        self.bytes_left -= cost;
+        self.lines += 1;
+        true
+    }
 }
 
 impl GuestLog for EventLog {
     fn log(&mut self, level: services::LogLevel, message: &str) {
         let text = clean_line(message, MAX_LOG_LINE_BYTES);
-        let cost = LINE_COST + text.len() as u64;
-        if cost > self.bytes_left || self.lines >= MAX_LINES {
-            // One line too long ends the log; a hole in the middle would mislead.
-            self.bytes_left = 0;
-            self.dropped += 1;
+        if !self.charge(text.len()) {
             return;
         }
-        self.bytes_left -= cost;
-        self.lines += 1;
         let level = match level {
             services::LogLevel::Debug => LogLevel::Debug,
             services::LogLevel::Info => LogLevel::Info,
@@ -67,6 +76,12 @@ impl GuestLog for EventLog {
             services::LogLevel::Error => LogLevel::Error,
         };
         self.host.tell(&Event::Log { level, text });
+    }
+
+    fn display(&mut self, media_type: MediaType, data: &[u8]) {
+        if self.charge(data.len()) {
+            self.host.tell(&Event::Display { media_type, data: data.to_vec() });
+        }
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
@@ -140,6 +155,29 @@ mod tests {
             ],
         );
         check(0, &[""], &[line(LogLevel::Warn, "the log is full, lines dropped: 1")]);
+    }
+
+    #[test]
+    fn displays_cost_what_lines_cost() {
+        let shown = |text: &str| Event::Display {
+            media_type: MediaType::Plain,
+            data: text.as_bytes().to_vec(),
+        };
+        let found = heard(60, |log| {
+            log.display(MediaType::Plain, b"one");
+            log.log(services::LogLevel::Info, "two");
+            log.display(MediaType::Plain, b"three is too long");
+            log.display(MediaType::Plain, b"");
+        });
+        let full = line(LogLevel::Warn, "the log is full, lines dropped: 2");
+        assert_eq!(found, [shown("one"), line(LogLevel::Info, "two"), full]);
+    }
+
+    #[test]
+    fn the_largest_display_fits_an_event() {
+        let data = vec![b'x'; glovebox_contract::media::MAX_DISPLAY_BYTES];
+        let found = heard(4 << 20, |log| log.display(MediaType::Plain, &data));
+        assert_eq!(found, [Event::Display { media_type: MediaType::Plain, data }]);
     }
 
     #[test]

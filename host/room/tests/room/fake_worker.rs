@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::manifest::Manifest;
+use glovebox_contract::media::MediaType;
 use glovebox_contract::name::Identifier;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::channel::WorkerChannel;
@@ -175,6 +176,18 @@ fn behave(
         "log" => {
             for line in ["first", "second"] {
                 channel.send(&Event::Log { level: LogLevel::Info, text: line.into() }).unwrap();
+            }
+        }
+        "display" => {
+            for (media_type, data) in [(MediaType::Plain, "a table"), (MediaType::Html, "<b>")] {
+                let data = data.into();
+                channel.send(&Event::Display { media_type, data }).unwrap();
+            }
+        }
+        "display-flood" => {
+            for _ in 0..20 {
+                let (media_type, data) = (MediaType::Plain, vec![b'x'; 63]);
+                channel.send(&Event::Display { media_type, data }).unwrap();
             }
         }
         "log-flood" => {

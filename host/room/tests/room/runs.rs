@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use glovebox_contract::media::MediaType;
 use glovebox_contract::name::RunId;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::{Body, LogReaders, Pause};
@@ -143,6 +144,26 @@ fn a_flood_of_log_lines_is_cut_at_the_rooms_limit() {
     assert_eq!(text.log.len(), 5);
     assert_eq!(text.log[4].message, "16 lines were dropped: the log is full");
     assert_eq!(text.log[4].level, LogLevel::Warn);
+}
+
+#[test]
+fn what_cells_display_is_kept_for_the_readers_of_the_log_within_its_limit() {
+    let world = World::ready(&Wishes::default());
+    let run = world.run("display").unwrap().run;
+    let text = world.room().run_text(&run, &"airline".parse().unwrap()).unwrap();
+    let shown: Vec<_> = text
+        .displays
+        .iter()
+        .map(|display| (display.media_type, str::from_utf8(&display.data).unwrap()))
+        .collect();
+    assert_eq!(shown, [(MediaType::Plain, "a table"), (MediaType::Html, "<b>")]);
+    let error = world.room().run_text(&run, &"weather".parse().unwrap()).unwrap_err();
+    assert_eq!(error.reason(), ReasonCode::NotPermitted);
+
+    let run = world.run("display-flood").unwrap().run;
+    let text = world.room().run_text(&run, &"airline".parse().unwrap()).unwrap();
+    assert_eq!(text.displays.len(), 4);
+    assert_eq!(text.log[0].message, "16 lines were dropped: the log is full");
 }
 
 #[test]

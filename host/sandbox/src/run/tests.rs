@@ -306,3 +306,61 @@ fn a_component_without_run_is_refused() {
     let (result, _) = run_granted(&component, SERVED);
     assert_eq!(result.unwrap_err().reason(), ReasonCode::ComponentRefused);
 }
+
+#[test]
+fn a_display_is_kept_whole_or_dropped_with_a_word() {
+    let display = |media_type: &str, data: &str| {
+        let code = body(&format!(
+            r#"(call $display (i32.const 100) (i32.const {}) (i32.const 200) (i32.const {}))
+            (global.get $ok)"#,
+            media_type.len(),
+            wat_length(data),
+        ));
+        let code = format!(
+            r#"(data (i32.const 100) "{media_type}") (data (i32.const 200) "{data}") {code}"#
+        );
+        let mut journal =
+            check(&["display"], &code, Err((ReasonCode::OutputUnfinished, "`result`")));
+        assert_eq!(journal.len(), 1, "{journal:?}");
+        journal.remove(0)
+    };
+    assert_eq!(display("text/plain", "a table"), "display text/plain a table");
+    assert_eq!(display("text/csv", "a,b\\0d\\0a\\1b[2J"), "display text/csv a,b\n\u{fffd}[2J");
+    let png = r"\89PNG\0d\0a\1a\0a";
+    assert!(display("image/png", png).starts_with("display image/png "));
+    let dropped = "log Warn a display was dropped: ";
+    assert_eq!(display("image/png", "<html>"), format!("{dropped}it is not image/png"));
+    assert_eq!(display("text/html", r"\ff"), format!("{dropped}it is not text/html"));
+    // The limit of the log is 100 bytes here.
+    let long = display("text/plain", &"x".repeat(100));
+    assert_eq!(long, format!("{dropped}it has 100 bytes; the log limit leaves 100"));
+    // Each control character is replaced by three bytes.
+    let grown = display("text/plain", &r"\01".repeat(40));
+    assert_eq!(grown, format!("{dropped}it has 120 bytes; the log limit leaves 100"));
+    let unknown = display("text/x\\1b", "x");
+    assert_eq!(unknown, "log Warn the log limit is reached; the rest is dropped");
+}
+
+/// Bytes of a string of WebAssembly text with escapes of two hex digits.
+fn wat_length(text: &str) -> usize {
+    text.len() - 2 * text.matches('\\').count()
+}
+
+#[test]
+fn a_flood_of_displays_ends_at_the_log_limit() {
+    let code = body(
+        r#"(local $round i32)
+        (loop $again
+            (call $display (i32.const 100) (i32.const 10) (i32.const 200) (i32.const 30))
+            (local.set $round (i32.add (local.get $round) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $round) (i32.const 10000))))
+        (global.get $ok)"#,
+    );
+    let code = format!(r#"(data (i32.const 100) "text/plain") {code}"#);
+    let journal =
+        check(&["display"], &code, Err((ReasonCode::OutputUnfinished, "`result`")));
+    // Three times 30 bytes fit in 100; there is no room for a line that says so either.
+    let last = journal.last().map(String::as_str);
+    assert_eq!(last, Some("log Warn the log limit is reached; the rest is dropped"));
+    assert_eq!(journal.len(), 4, "{journal:?}");
+}

@@ -55,6 +55,24 @@ pub(crate) const ATTACKS: &[Attack] = &[
         room.log(Level::Info, "\x1b[2J\x1b[31mfine\r\nrun succeeded\u{202e}\0");
         behave(room)
     }),
+    // 100 MB of displays. What is above the limit is dropped; the run goes on.
+    ("flood_display", |room| {
+        let page = "<p>x</p>".repeat(125);
+        for _ in 0..100_000 {
+            room.display("text/html", &page);
+        }
+        behave(room)
+    }),
+    // A display of 16 MB, one that is not what it says, and types that nobody knows.
+    ("forge_display", |room| {
+        room.display("text/plain", "y".repeat(16 << 20));
+        room.display("image/png", "<script>alert(1)</script>");
+        room.display("text/html", [0xff; 9]);
+        room.display("../../etc/passwd", "z");
+        room.display(&"t".repeat(1 << 20), "z");
+        room.display("text/plain", "\x1b[2Jrun succeeded\u{202e}\0");
+        behave(room)
+    }),
     // A million reports of progress, none of which make sense.
     ("flood_progress", |room| {
         for round in 0..1_000_000 {
