@@ -24,6 +24,8 @@ pub(crate) struct Header {
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) version: Option<Spanned<String>>,
     pub(crate) description: Option<String>,
+    /// Absent for a package that declares no table: whether it is a library, its exports tell.
+    pub(crate) kind: Option<ComponentKind>,
     #[serde(default)]
     inputs: BTreeMap<TableName, Spanned<InputDeclaration>>,
     #[serde(default)]
@@ -89,6 +91,13 @@ impl Header {
         toml::from_str(text).map_err(|error| place.toml_error(&error))
     }
 
+    /// Takes a package that declares no table for a library.
+    pub(crate) fn guess_kind(&mut self) {
+        if self.inputs.is_empty() && self.outputs.is_empty() && self.parameters.is_empty() {
+            self.kind.get_or_insert(ComponentKind::Library);
+        }
+    }
+
     /// The manifest, checked. `language` and `toolchain` come from the builder.
     pub(crate) fn into_manifest(
         self,
@@ -108,7 +117,7 @@ impl Header {
             description: self.description.unwrap_or_default(),
             functions: BTreeMap::new(),
             inputs: BTreeMap::new(),
-            kind: ComponentKind::Notebook,
+            kind: self.kind.unwrap_or(ComponentKind::Notebook),
             language: language.into(),
             libraries: self.libraries,
             name: parse_at(&name, place)?,
@@ -137,7 +146,7 @@ impl Header {
                 .map_err(|message| place.error(offset, message))?;
             manifest.outputs.insert(name, output.into_inner().into());
         }
-        if manifest.outputs.is_empty() {
+        if manifest.outputs.is_empty() && manifest.kind == ComponentKind::Notebook {
             return Err(place.error(0, "the header declares no output").help(
                 "a notebook writes at least one table: add [outputs.NAME] with its columns",
             ));

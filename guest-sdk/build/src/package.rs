@@ -12,6 +12,7 @@ use crate::BuildOptions;
 use crate::component::{self, Component};
 use crate::error::BuildError;
 use crate::header::{Header, Place};
+use crate::library;
 use crate::toolchain::Toolchain;
 
 /// Most bytes of source that a component carries.
@@ -45,7 +46,8 @@ pub(crate) fn build(
 ) -> Result<Component, BuildError> {
     let cargo_toml = directory.join("Cargo.toml");
     let text = read(&cargo_toml)?;
-    let header = read_header(&text).map_err(|error| error.in_file(&cargo_toml))?;
+    let mut header = read_header(&text).map_err(|error| error.in_file(&cargo_toml))?;
+    header.guess_kind();
     // Mistakes in the manifest show before the compiler starts.
     let manifest = |header: Header, toolchain: &str| -> Result<Manifest, BuildError> {
         header
@@ -61,6 +63,8 @@ pub(crate) fn build(
     let component = component::encode(&module).map_err(|error| {
         error.in_file(&cargo_toml).help("the package needs one function with `#[notebook]`")
     })?;
+    library::complete(&mut manifest, &module, &component)
+        .map_err(|error| error.in_file(&cargo_toml))?;
     let source = if options.hidden { None } else { Some(collect_source(directory)?) };
     Component::new(component, manifest, source.as_ref())
 }
@@ -70,8 +74,11 @@ fn read_header(text: &str) -> Result<Header, BuildError> {
     let CargoToml { package } = toml::from_str(text).map_err(|error| place.toml_error(&error))?;
     let Some(mut header) = package.metadata.glovebox else {
         return Err(place
-            .error(package.name.span().start, "the package is not a notebook")
-            .help("declare its inputs and outputs under [package.metadata.glovebox]"));
+            .error(package.name.span().start, "the package is neither a notebook nor a library")
+            .help(
+                "declare inputs and outputs, or kind = \"library\", under \
+                 [package.metadata.glovebox]",
+            ));
     };
     header.name.get_or_insert(package.name);
     if header.version.is_none()
@@ -103,7 +110,7 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, BuildError> {
         .map_err(|error| BuildError::new(format!("cannot be read: {error}")).in_file(path))
 }
 
-/// `Cargo.toml`, `Cargo.lock` and all `.rs` files of the package, by path with `/`.
+/// `Cargo.toml`, `Cargo.lock` and all `.rs` and `.wit` files of the package, by path with `/`.
 fn collect_source(directory: &Path) -> Result<BTreeMap<String, String>, BuildError> {
     let mut source = BTreeMap::new();
     let mut size = 0;
@@ -139,7 +146,7 @@ fn source_files(directory: &Path) -> Result<Vec<PathBuf>, BuildError> {
                     directories.push(path);
                 }
             } else if kind.is_file()
-                && (name.ends_with(".rs")
+                && ([".rs", ".wit"].iter().any(|extension| name.ends_with(extension))
                     || next == directory && (name == "Cargo.toml" || name == "Cargo.lock"))
             {
                 files.push(path);

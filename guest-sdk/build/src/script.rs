@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use glovebox_contract::manifest::Manifest;
 use sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Query, Spanned as _, Statement, Value, ValueWithSpan, Visit,
-    Visitor,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Query, Spanned as _,
+    Statement, TableFactor, Value, ValueWithSpan, Visit, Visitor,
 };
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
@@ -47,6 +47,7 @@ fn check_all(source: &str, manifest: &Manifest) -> Result<(), BuildError> {
         views: BTreeSet::new(),
         written: BTreeSet::new(),
         read: BTreeSet::new(),
+        called: BTreeSet::new(),
         parameters: BTreeSet::new(),
     };
     for (statement, start) in parse(source)? {
@@ -133,6 +134,8 @@ struct Script<'a> {
     views: BTreeSet<String>,
     written: BTreeSet<String>,
     read: BTreeSet<String>,
+    /// Libraries whose functions are called.
+    called: BTreeSet<String>,
     parameters: BTreeSet<String>,
 }
 
@@ -206,6 +209,15 @@ impl Script<'_> {
             }
             self.parameters.insert(name);
         }
+        for (name, place) in names.functions {
+            let declared = self.manifest.libraries.keys().find(|library| name[0] == library.as_str());
+            let Some(library) = declared else {
+                let libraries = list(self.manifest.libraries.keys());
+                let message = format!("library `{}` is not declared in the header", name[0]);
+                return Err(at(place.start, message).help(format!("declared are {libraries}")));
+            };
+            self.called.insert(library.to_string());
+        }
         for (name, place) in names.relations {
             let known = match name.as_slice() {
                 [name] => self.views.contains(name) || names.common.contains(name),
@@ -246,6 +258,11 @@ impl Script<'_> {
                 "parameter `{parameter}` is declared but not used"
             ))
             .help(format!("write `:{parameter}` in a statement, or delete the declaration")));
+        }
+        let called = |name: &&_| !self.called.contains::<str>(AsRef::as_ref(*name));
+        if let Some(library) = self.manifest.libraries.keys().find(called) {
+            return Err(BuildError::new(format!("library `{library}` is declared but not called"))
+                .help(format!("call `{library}.function(…)`, or delete the declaration")));
         }
         let read = |name: &&_| !self.read.contains::<str>(AsRef::as_ref(*name));
         if let Some(input) = self.manifest.inputs.keys().find(read) {
@@ -289,6 +306,34 @@ struct Names {
     /// Names of common table expressions anywhere in the query.
     common: BTreeSet<String>,
     parameters: Vec<(String, Span)>,
+    /// Functions of libraries: two words each.
+    functions: Vec<(Vec<String>, Span)>,
+    /// The name of the table function whose relation comes next.
+    table_function: Option<ObjectName>,
+}
+
+impl Names {
+    /// Notes a function whose name has several words.
+    fn call(&mut self, name: &ObjectName) {
+        if name.0.len() > 1
+            && let Some(folded) = fold_name(name)
+        {
+            self.functions.push((folded, name.span()));
+        }
+    }
+
+    /// A table function reads the tables that it is given by their names.
+    fn table_argument(&mut self, argument: &FunctionArg) {
+        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expression)) = argument else { return };
+        let (parts, span) = match expression {
+            Expr::Identifier(ident) => (vec![fold(ident)], ident.span),
+            Expr::CompoundIdentifier(idents) => {
+                (idents.iter().map(fold).collect(), expression.span())
+            }
+            _ => return,
+        };
+        self.relations.push((parts, span));
+    }
 }
 
 impl Visitor for Names {
@@ -300,7 +345,26 @@ impl Visitor for Names {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<Self::Break> {
+        if let TableFactor::Table { name, args: Some(arguments), .. } = table {
+            self.call(name);
+            arguments.args.iter().for_each(|argument| self.table_argument(argument));
+            self.table_function = Some(name.clone());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<Self::Break> {
+        if let Expr::Function(function) = expression {
+            self.call(&function.name);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Self::Break> {
+        if self.table_function.take().is_some_and(|function| function == *relation) {
+            return ControlFlow::Continue(());
+        }
         match fold_name(relation) {
             Some(name) => {
                 self.relations.push((name, relation.span()));

@@ -106,8 +106,8 @@ fn refusal(file: &str, text: &str, change: &str) -> String {
 fn a_package_without_declarations_is_refused_before_it_is_compiled() {
     let error = refusal("Cargo.toml", "metadata.glovebox", "metadata.other");
     insta::assert_snapshot!(error, @r"
-    PACKAGE/Cargo.toml:2:8: the package is not a notebook
-    help: declare its inputs and outputs under [package.metadata.glovebox]
+    PACKAGE/Cargo.toml:2:8: the package is neither a notebook nor a library
+    help: declare inputs and outputs, or kind = "library", under [package.metadata.glovebox]
     ");
     let error = refusal("Cargo.toml", "\"flights int64 not null\"", "\"flights integer\"");
     insta::assert_snapshot!(

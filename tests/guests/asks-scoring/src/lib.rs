@@ -2,7 +2,7 @@
 
 use glovebox_guest::{Result, Room, bail, import, notebook};
 
-import!("acme:scoring/score@1.0.0", path = "../scoring/wit");
+import!("acme:scoring/score@1.0.0");
 
 #[notebook]
 fn run(room: &Room) -> Result<()> {
