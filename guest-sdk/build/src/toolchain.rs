@@ -99,6 +99,8 @@ impl Toolchain {
         if directory.join("Cargo.lock").exists() {
             cargo.arg("--locked");
         }
+        // For this crate alone: with it in the flags of all, no two packages could share a build.
+        cargo.arg("--").arg(remapped(&directory, "/package"));
         let messages = run_cargo(&mut cargo, progress)?;
         let manifest = directory.join("Cargo.toml");
         messages
@@ -112,26 +114,32 @@ impl Toolchain {
 
     /// Compiler flags, separated as cargo wants them: no path of this machine in the module.
     fn flags(&self, directory: &Path) -> Result<OsString, BuildError> {
-        let mut remapped: Vec<(PathBuf, String)> = Vec::new();
+        let mut paths: Vec<(PathBuf, String)> = Vec::new();
         if let Some(home) = cargo_home() {
-            remapped.push((home, "/cargo".into()));
+            paths.push((home, "/cargo".into()));
         }
         let library = self.sysroot.join("lib/rustlib/src/rust");
-        remapped.push((self.sysroot.clone(), "/rust".into()));
-        remapped.push((library, format!("/rustc/{}", self.commit)));
+        paths.push((self.sysroot.clone(), "/rust".into()));
+        paths.push((library, format!("/rustc/{}", self.commit)));
         for (path, name) in path_dependencies(directory)? {
-            remapped.push((path, format!("/{name}")));
+            paths.push((path, format!("/{name}")));
         }
-        remapped.push((directory.to_owned(), "/package".into()));
         let mut flags = OsString::from("-Ctarget-feature=+simd128");
-        for (from, to) in remapped {
-            flags.push("\x1f--remap-path-prefix=");
-            flags.push(from);
-            flags.push("=");
-            flags.push(to);
+        for (from, to) in paths {
+            flags.push("\x1f");
+            flags.push(remapped(&from, &to));
         }
         Ok(flags)
     }
+}
+
+/// The compiler flag that writes `to` for paths that begin with `from`.
+fn remapped(from: &Path, to: &str) -> OsString {
+    let mut flag = OsString::from("--remap-path-prefix=");
+    flag.push(from);
+    flag.push("=");
+    flag.push(to);
+    flag
 }
 
 /// A line of cargo's `--message-format json` that names a file.
@@ -156,7 +164,7 @@ struct MetadataPackage {
     source: Option<String>,
 }
 
-/// Directories of the packages that come from this machine, with a name for each.
+/// Directories of the packages on this machine that `directory` depends on, with a name for each.
 fn path_dependencies(directory: &Path) -> Result<Vec<(PathBuf, String)>, BuildError> {
     let mut command = clean("cargo", directory);
     command.args(["metadata", "--format-version", "1", "--filter-platform", TARGET]);
@@ -175,7 +183,7 @@ fn path_dependencies(directory: &Path) -> Result<Vec<(PathBuf, String)>, BuildEr
     let local = metadata.packages.into_iter().filter(|package| package.source.is_none());
     let mut found: Vec<_> = local
         .filter_map(|package| {
-            let path = package.manifest_path.parent()?.to_owned();
+            let path = package.manifest_path.parent().filter(|path| *path != directory)?.to_owned();
             Some((path, format!("{}-{}", package.name, package.version)))
         })
         .collect();

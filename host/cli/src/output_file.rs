@@ -39,7 +39,8 @@ pub(crate) fn preview(file: File, limit: usize) -> Result<(String, usize)> {
     Ok((terminal::table(&header, &right, rows), total))
 }
 
-fn append_rows(batch: &RecordBatch, limit: usize, rows: &mut Vec<Vec<String>>) -> Result<()> {
+/// Appends the rows of `batch`, as texts, up to `limit` rows in all.
+pub(crate) fn append_rows(batch: &RecordBatch, limit: usize, rows: &mut Vec<Vec<String>>) -> Result<()> {
     let options = FormatOptions::default();
     let columns = batch
         .columns()
@@ -50,6 +51,18 @@ fn append_rows(batch: &RecordBatch, limit: usize, rows: &mut Vec<Vec<String>>) -
         rows.push(columns.iter().map(|column| column.value(row).to_string()).collect());
     }
     Ok(())
+}
+
+/// The columns' names and all rows, as texts.
+pub(crate) fn texts(file: File) -> Result<(Vec<String>, Vec<Vec<String>>)> {
+    let reader = reader(file)?;
+    let schema = arrow::record_batch::RecordBatchReader::schema(&reader);
+    let header = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let mut rows = Vec::new();
+    for batch in reader {
+        append_rows(&batch?, usize::MAX, &mut rows)?;
+    }
+    Ok((header, rows))
 }
 
 /// All rows as JSON objects, one a row.
