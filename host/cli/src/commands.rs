@@ -2,11 +2,16 @@
 
 pub(crate) mod build;
 pub(crate) mod bundle;
+pub(crate) mod diff;
 pub(crate) mod inspect;
 pub(crate) mod key;
+pub(crate) mod keys;
+pub(crate) mod library;
 pub(crate) mod log;
 pub(crate) mod notebook;
 pub(crate) mod output;
+pub(crate) mod result;
+pub(crate) mod rebuild;
 pub(crate) mod review;
 pub(crate) mod room;
 pub(crate) mod run;

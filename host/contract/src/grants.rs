@@ -94,6 +94,23 @@ impl Grants {
         &self.libraries
     }
 
+    /// The libraries that meet `requirements`, and those that they need, each with its content.
+    pub fn libraries_for(
+        &self,
+        requirements: &BTreeMap<AssetName, LibraryRequirement>,
+    ) -> BTreeMap<AssetName, ContentDigest> {
+        let mut closure = BTreeMap::new();
+        let mut open: Vec<&AssetName> = requirements.keys().collect();
+        while let Some(name) = open.pop() {
+            if let Some(library) = self.libraries.get(name)
+                && closure.insert(name.clone(), library.component).is_none()
+            {
+                open.extend(library.requirements.keys());
+            }
+        }
+        closure
+    }
+
     /// What the notebook itself needs of which library.
     pub fn requirements(&self) -> &BTreeMap<AssetName, LibraryRequirement> {
         &self.requirements

@@ -6,7 +6,7 @@ use glovebox_contract::column::Column;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::grants::Grants;
 use glovebox_contract::limits::Limits;
-use glovebox_contract::name::{Identifier, TableName};
+use glovebox_contract::name::{AssetName, Identifier, TableName};
 use serde::{Deserialize, Serialize};
 
 use crate::descriptors::DescriptorIndex;
@@ -30,6 +30,8 @@ pub struct RunJob {
     /// Digest of component, inputs, parameters and revision: the same for a repeated run. It
     /// stands in the metadata of every output file.
     pub computation: Blake3Digest,
+    /// Machine code of the libraries whose functions SQL may call, by their names in the room.
+    pub functions: BTreeMap<AssetName, MachineCode>,
     /// What the run may touch.
     pub grants: Grants,
     /// Files of every granted table.
@@ -40,6 +42,20 @@ pub struct RunJob {
     pub outputs: Vec<OutputFile>,
     /// Threads that a query spreads over, at least 1.
     pub partitions: u32,
+    /// Every file of every granted volume; their lengths are in the grants.
+    pub volumes: Vec<VolumeFile>,
+}
+
+/// A file of a volume that the host opened for reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeFile {
+    /// Where its descriptor is.
+    pub descriptor: DescriptorIndex,
+    /// Its path in the volume.
+    pub path: String,
+    /// The volume.
+    pub volume: TableName,
 }
 
 /// A table of one party: files of one format and one schema.
@@ -52,7 +68,9 @@ pub struct InputTable {
     pub files: Vec<InputFile>,
     /// Their format.
     pub format: FileFormat,
-    /// The table's name; the granted columns are in the grants.
+    /// The files' name of each granted column that they call otherwise.
+    pub renamed: BTreeMap<String, String>,
+    /// The notebook's name of the table; the granted columns are in the grants.
     pub table: TableName,
 }
 
@@ -96,10 +114,23 @@ pub struct CompileJob {
     pub component: InputFile,
     /// The digest that the bytes must have.
     pub digest: ContentDigest,
+    /// The libraries that it needs, and those that they need, by their names in the room. The
+    /// component is composed with those of them whose interfaces it imports.
+    pub libraries: BTreeMap<AssetName, LibraryFile>,
     /// Limits of the room; admission checks the component against them.
     pub limits: Limits,
     /// An empty file, opened for writing, for the machine code.
     pub machine_code: DescriptorIndex,
+}
+
+/// A library that a component is composed with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LibraryFile {
+    /// The library's bytes.
+    pub component: InputFile,
+    /// The digest that the bytes must have.
+    pub digest: ContentDigest,
 }
 
 /// Files whose columns are wanted.

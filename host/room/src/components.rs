@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::{self, Seek as _};
 
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
+use glovebox_contract::canonical;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::state::Refusal;
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
 use crate::home::Home;
+use crate::libraries::Libraries;
 
 /// Longest digest file: `blake3:` and 64 digits.
 const DIGEST_BYTES: u64 = 71;
@@ -77,6 +80,17 @@ impl ComponentStore {
             Err(mismatch("the stored file has other bytes"))
         }
     }
+}
+
+/// What machine code is kept by: the component, and the libraries that it may be composed with.
+pub(crate) fn code_key(
+    component: &ContentDigest,
+    libraries: &Libraries,
+) -> Result<Blake3Digest> {
+    if libraries.is_empty() {
+        return Ok(component.blake3);
+    }
+    Ok(canonical::digest(&(component, libraries)).map_err(Refusal::from)?)
 }
 
 /// Machine code by component and engine. Only a jailed child of this host writes it; a party's

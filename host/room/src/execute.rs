@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use glovebox_contract::grants::Grants;
+use glovebox_contract::media::MediaType;
 use glovebox_contract::name::Identifier;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{OutputFile, Usage};
@@ -14,9 +15,10 @@ use glovebox_job::job::{InputTable, Job, MachineCode, OutputFile as StagedOutput
 use glovebox_job::limits::ProcessLimits;
 use glovebox_job::process::{Worker, WorkerError};
 
+use crate::components::CachedCode;
 use crate::crash::CrashPoint;
 use crate::error::{Context as _, Result, RoomError};
-use crate::private::{LogLine, RunWords};
+use crate::private::{Display, LogLine, RunWords};
 use crate::run::{FinishedRun, RunObserver, StartedRun};
 use crate::worker::{WorkerSettings, input_files};
 
@@ -47,7 +49,8 @@ pub(crate) fn execute(
     if outcome.is_ok() {
         settings.pass(CrashPoint::OutputsSynced);
     }
-    let mut words = RunWords { log: log.finish(), ..RunWords::default() };
+    let (log, displays) = log.finish();
+    let mut words = RunWords { log, displays, ..RunWords::default() };
     let outcome = outcome.map_err(|failure| {
         (words.detail, words.operator_detail) = (failure.detail, failure.operator_detail);
         failure.reason
@@ -58,6 +61,7 @@ pub(crate) fn execute(
         staged: started.staged,
         outcome,
         words,
+        used: usage,
         usage: Usage::rounded(usage.cpu_ms, usage.memory_bytes, wall_ms),
     }
 }
@@ -83,6 +87,7 @@ fn run_worker(
                 observer.log(*level, text);
             }
         }
+        Event::Display { media_type, data } => log.show(*media_type, data),
         _ => {}
     })?;
     match last {
@@ -112,6 +117,7 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
             file_columns: input.file_columns.clone(),
             files: input_files(&input.opened, &mut descriptors)?,
             format: input.opened.format,
+            renamed: input.renamed.clone(),
             table: table.clone(),
         });
     }
@@ -120,14 +126,14 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
         let descriptor = descriptors.push(started.staged.create(name)?);
         outputs.push(StagedOutput { descriptor, name: name.clone() });
     }
-    let code = started.code.file.try_clone().trying(|| "hand over the machine code".into())?;
-    let machine_code = MachineCode {
-        bytes: started.code.code.bytes,
-        descriptor: descriptors.push(code),
-        digest: started.code.code.digest,
-    };
+    let machine_code = hand_over(&started.code.notebook, &mut descriptors)?;
+    let functions = started.code.functions.iter();
+    let functions = functions
+        .map(|(library, code)| Ok((library.clone(), hand_over(code, &mut descriptors)?)))
+        .collect::<Result<_>>()?;
     let job = Job::Run(Box::new(RunJob {
         computation: started.computation,
+        functions,
         grants: started.grants.clone(),
         inputs,
         machine_code,
@@ -135,6 +141,15 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
         partitions: partitions(&started.grants),
     }));
     Ok((job, descriptors))
+}
+
+fn hand_over(code: &CachedCode, descriptors: &mut DescriptorList) -> Result<MachineCode> {
+    let file = code.file.try_clone().trying(|| "hand over the machine code".into())?;
+    Ok(MachineCode {
+        bytes: code.code.bytes,
+        descriptor: descriptors.push(file),
+        digest: code.code.digest,
+    })
 }
 
 /// Threads of a query: those of the machine, as far as the room's limit leaves room for the
@@ -207,8 +222,9 @@ impl From<RoomError> for Failure {
     }
 }
 
-/// Log lines of a guest, up to the room's limit.
+/// Log lines and displays of a guest, up to the room's limit.
 struct GuestLog {
+    displays: Vec<Display>,
     left: u64,
     lines: Vec<LogLine>,
     dropped: u64,
@@ -216,16 +232,30 @@ struct GuestLog {
 
 impl GuestLog {
     fn new(limit: u64) -> Self {
-        Self { left: limit, lines: Vec::new(), dropped: 0 }
+        Self { displays: Vec::new(), left: limit, lines: Vec::new(), dropped: 0 }
     }
 
     /// Keeps a line if there is room. Tells whether it did.
     fn add(&mut self, level: LogLevel, message: &str) -> bool {
-        let bytes = u64::try_from(message.len()).unwrap_or(u64::MAX);
+        let room = self.charge(message.len());
+        if room {
+            self.lines.push(LogLine { level, message: message.to_owned() });
+        }
+        room
+    }
+
+    /// Keeps a display if there is room.
+    fn show(&mut self, media_type: MediaType, data: &[u8]) {
+        if self.charge(data.len()) {
+            self.displays.push(Display { media_type, data: data.to_vec() });
+        }
+    }
+
+    fn charge(&mut self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         match self.left.checked_sub(bytes.saturating_add(1)) {
             Some(left) if self.dropped == 0 => {
                 self.left = left;
-                self.lines.push(LogLine { level, message: message.to_owned() });
                 true
             }
             _ => {
@@ -235,11 +265,11 @@ impl GuestLog {
         }
     }
 
-    fn finish(mut self) -> Vec<LogLine> {
+    fn finish(mut self) -> (Vec<LogLine>, Vec<Display>) {
         if self.dropped > 0 {
             let message = format!("{} lines were dropped: the log is full", self.dropped);
             self.lines.push(LogLine { level: LogLevel::Warn, message });
         }
-        self.lines
+        (self.lines, self.displays)
     }
 }

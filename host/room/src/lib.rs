@@ -20,6 +20,7 @@
 //! | look at a party's files in a jailed child | [`tables::DescribedTable::read`] | |
 //! | add a table | [`Room::add_table`] | `Asset(Table)` |
 //! | add a notebook: checked, compiled, kept | [`Room::add_notebook`] | `Asset(Notebook)` |
+//! | add a library, the same way | [`Room::add_library`] | `Asset(Library)` |
 //! | the bytes of a component, verified | [`Room::component`] | |
 //! | run, wait, get the receipt | [`Room::run`] | `RunRequest` |
 //! | what a run said, for those who may know | [`Room::run_text`] | |
@@ -54,6 +55,8 @@ pub mod error;
 mod execute;
 mod files;
 pub mod home;
+mod inputs;
+mod libraries;
 mod notebooks;
 pub mod outputs;
 mod private;
@@ -70,6 +73,6 @@ pub mod worker;
 
 pub use error::RoomError;
 pub use home::Home;
-pub use private::LogLine;
+pub use private::{Display, LogLine};
 pub use room::Room;
 pub use sources::Source;

@@ -1,7 +1,9 @@
-//! Adding notebooks: the component is checked and compiled before its statement is taken.
+//! Adding notebooks, and what they have in common with libraries: a component is checked and
+//! compiled before its statement is taken.
 
 use glovebox_contract::digest::ContentDigest;
 use glovebox_contract::envelope::Envelope;
+use glovebox_contract::manifest::Manifest;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{Applied, Refusal};
 use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset};
@@ -29,9 +31,30 @@ impl Room {
         let Body::Asset(AssetStatement::Notebook(asset)) = statement.body else {
             return Err(RoomError::internal("the statement does not add a notebook"));
         };
+        let announced = Announced {
+            bytes: asset.component_bytes,
+            digest: asset.component,
+            manifest: &asset.manifest,
+        };
+        self.add_component(settings, envelope, component, &announced, |compiled| {
+            check_statement(&asset, compiled)
+        })
+    }
+
+    /// Checks, keeps and compiles a component, asks `agrees` whether it is what its statement says,
+    /// and takes the statement.
+    pub(crate) fn add_component(
+        &mut self,
+        settings: &WorkerSettings,
+        envelope: &Envelope,
+        component: &[u8],
+        announced: &Announced<'_>,
+        agrees: impl Fn(&Compiled) -> Result<()>,
+    ) -> Result<Applied> {
         let checked = self
-            .check_first(envelope, &asset, component)
-            .and_then(|()| self.compile(settings, &asset, component));
+            .check_first(envelope, announced, component)
+            .and_then(|()| self.compile(settings, announced, component))
+            .and_then(|compiled| agrees(&compiled));
         if let Err(error) = checked {
             self.locked(|room, _| room.log_refusal(envelope, error.reason()))?;
             return Err(error);
@@ -43,7 +66,7 @@ impl Room {
     fn check_first(
         &mut self,
         envelope: &Envelope,
-        asset: &NotebookAsset,
+        announced: &Announced<'_>,
         component: &[u8],
     ) -> Result<()> {
         self.refresh()?;
@@ -56,7 +79,7 @@ impl Room {
                 format!("the component has {bytes} bytes, the room allows {most}"),
             ));
         }
-        if asset.component_bytes != bytes || asset.component != ContentDigest::of(component) {
+        if announced.bytes != bytes || announced.digest != ContentDigest::of(component) {
             return Err(mismatch("its digests or its length"));
         }
         Ok(())
@@ -65,14 +88,21 @@ impl Room {
     fn compile(
         &self,
         settings: &WorkerSettings,
-        asset: &NotebookAsset,
+        announced: &Announced<'_>,
         component: &[u8],
-    ) -> Result<()> {
+    ) -> Result<Compiled> {
         let digest = ComponentStore::open(&self.home)?.put(component)?;
         let limits = &self.state.document().limits;
-        let compiled = worker::compile(&self.home, settings, &digest, limits)?;
-        check_statement(asset, &compiled)
+        let libraries = self.state.libraries_for(announced.manifest);
+        worker::compile(&self.home, settings, &digest, &libraries, limits)
     }
+}
+
+/// What a statement says about the component that comes with it.
+pub(crate) struct Announced<'a> {
+    pub(crate) bytes: u64,
+    pub(crate) digest: ContentDigest,
+    pub(crate) manifest: &'a Manifest,
 }
 
 /// The statement says what the component is, as far as a reviewer relies on it.
@@ -89,7 +119,7 @@ fn check_statement(asset: &NotebookAsset, compiled: &Compiled) -> Result<()> {
     Ok(())
 }
 
-fn mismatch(what: &str) -> RoomError {
+pub(crate) fn mismatch(what: &str) -> RoomError {
     RoomError::new(
         ReasonCode::ComponentMismatch,
         format!("the statement says something else about the component: {what}"),

@@ -6,23 +6,24 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::grants::Grants;
-use glovebox_contract::name::{Identifier, RunId, TableName};
+use glovebox_contract::name::{AssetName, Identifier, RunId, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{Computation, OutputFile, Receipt, Usage};
 use glovebox_contract::state::{Refusal, Run};
 use glovebox_contract::statement::{Body, FileDigest, Kind, Refused, RunStart, Snapshot};
-use glovebox_job::event::LogLevel;
+use glovebox_job::event::{LogLevel, ResourceUsage};
 
-use crate::components::{CachedCode, CodeCache, ComponentStore};
+use crate::components::{CachedCode, CodeCache, ComponentStore, code_key};
 use crate::crash::CrashPoint;
 use crate::error::{Result, RoomError};
 use crate::execute;
+use crate::libraries::Libraries;
 use crate::private::RunWords;
 use crate::room::Room;
-use crate::sources::{self, OpenedInput, OpenedInputs};
+use crate::sources::OpenedInputs;
 use crate::staging::StagedRun;
 use crate::worker::{self, WorkerSettings};
 
@@ -70,6 +71,9 @@ pub struct EndedRun {
     pub receipt: Receipt,
     /// Digest of the envelope of the receipt: the receipt's id.
     pub receipt_digest: Blake3Digest,
+    /// What the run used, exactly, for the operator of this host: exact figures tell about the data,
+    /// so the receipt has them rounded.
+    pub used: ResourceUsage,
     /// What this machine lacks, when it could not confine the worker (`jail-unavailable`): that
     /// has nothing to do with anyone's data, and the operator can mend it.
     pub host_detail: Option<String>,
@@ -86,7 +90,15 @@ struct PreparedRun {
     requested: RequestedRun,
     inputs: OpenedInputs,
     snapshots: BTreeMap<TableName, Snapshot>,
-    code: CachedCode,
+    code: RunCode,
+}
+
+/// Machine code of one run.
+pub(crate) struct RunCode {
+    /// The notebook's, composed with its libraries.
+    pub(crate) notebook: CachedCode,
+    /// Of the libraries whose functions SQL may call.
+    pub(crate) functions: BTreeMap<AssetName, CachedCode>,
 }
 
 /// The start is in the log.
@@ -96,7 +108,7 @@ pub(crate) struct StartedRun {
     pub(crate) grants: Grants,
     pub(crate) computation: Blake3Digest,
     pub(crate) inputs: OpenedInputs,
-    pub(crate) code: CachedCode,
+    pub(crate) code: RunCode,
     pub(crate) shows_log: bool,
     pub(crate) started: Instant,
 }
@@ -107,6 +119,7 @@ pub(crate) struct FinishedRun {
     pub(crate) staged: StagedRun,
     pub(crate) outcome: Result<BTreeMap<Identifier, OutputFile>, ReasonCode>,
     pub(crate) words: RunWords,
+    pub(crate) used: ResourceUsage,
     pub(crate) usage: Usage,
 }
 
@@ -194,10 +207,8 @@ impl Room {
         settings: &WorkerSettings,
         run: &RunId,
         observer: &mut dyn RunObserver,
-    ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, CachedCode)> {
+    ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, RunCode)> {
         let grants = self.state.grants_for(run, self.now())?;
-        let components = ComponentStore::open(&self.home)?;
-        components.read(grants.component(), grants.limits().component_bytes)?;
         observer.stage(RunStage::ReadingInputs);
         let inputs = self.open_tables(&grants)?;
         let mut snapshots = BTreeMap::new();
@@ -207,58 +218,52 @@ impl Room {
             let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
             snapshots.insert(table.clone(), Snapshot { files: files.collect() });
         }
-        let code = self.machine_code(settings, &grants, observer)?;
+        let code = self.run_code(settings, &grants, observer)?;
         Ok((inputs, snapshots, code))
     }
 
-    fn open_tables(&self, grants: &Grants) -> Result<OpenedInputs> {
-        let inputs: OpenedInputs = grants
-            .sources()
-            .iter()
-            .map(|(name, source)| Ok((name.clone(), self.open_table(&source.table)?)))
-            .collect::<Result<_>>()?;
-        let files: usize = inputs.values().map(|input| input.opened.files.len()).sum();
-        let most = grants.limits().open_files;
-        // The worker opens the machine code and its outputs besides.
-        let all = files.saturating_add(grants.outputs().len()).saturating_add(1);
-        if u64::try_from(all).is_ok_and(|all| all <= most) {
-            return Ok(inputs);
-        }
-        Err(RoomError::new(
-            ReasonCode::PolicyLimit,
-            format!(
-                "the run needs {all} open files, {files} of its tables; the room allows {most}"
-            ),
-        ))
-    }
-
-    fn open_table(&self, table: &TableName) -> Result<OpenedInput> {
-        let source = self.store.source(table)?.ok_or_else(|| {
-            RoomError::new(
-                ReasonCode::InputUnreadable,
-                format!("table {table}: this host does not know where it is; add it again"),
-            )
-        })?;
-        let opened = sources::open(table, &source.path, Some(source.format))?;
-        Ok(OpenedInput { opened, file_columns: source.file_columns })
-    }
-
-    /// The component's machine code: from the cache if it is whole, else compiled again.
-    fn machine_code(
+    /// The machine code of a notebook, and of the libraries whose functions its SQL may call.
+    fn run_code(
         &self,
         settings: &WorkerSettings,
         grants: &Grants,
         observer: &mut dyn RunObserver,
+    ) -> Result<RunCode> {
+        let libraries = grants.libraries_for(grants.requirements());
+        let notebook =
+            self.machine_code(settings, grants, (grants.component(), &libraries), observer)?;
+        let mut functions = BTreeMap::new();
+        for name in grants.requirements().keys() {
+            let Some(library) = grants.libraries().get(name) else { continue };
+            if !library.functions.is_empty() {
+                let needs = grants.libraries_for(&library.requirements);
+                let component = (&library.component, &needs);
+                let code = self.machine_code(settings, grants, component, observer)?;
+                functions.insert(name.clone(), code);
+            }
+        }
+        Ok(RunCode { notebook, functions })
+    }
+
+    /// A component's machine code: from the cache if it is whole, else compiled again.
+    fn machine_code(
+        &self,
+        settings: &WorkerSettings,
+        grants: &Grants,
+        (component, libraries): (&ContentDigest, &Libraries),
+        observer: &mut dyn RunObserver,
     ) -> Result<CachedCode> {
+        let components = ComponentStore::open(&self.home)?;
+        components.read(component, grants.limits().component_bytes)?;
         let cache = CodeCache::open(&self.home)?;
-        let component = grants.component();
-        if let Some(code) = cache.get(&component.blake3, &settings.engine) {
+        let key = code_key(component, libraries)?;
+        if let Some(code) = cache.get(&key, &settings.engine) {
             return Ok(code);
         }
         observer.stage(RunStage::Compiling);
-        worker::compile(&self.home, settings, component, grants.limits())?;
+        worker::compile(&self.home, settings, component, libraries, grants.limits())?;
         cache
-            .get(&component.blake3, &settings.engine)
+            .get(&key, &settings.engine)
             .ok_or_else(|| RoomError::internal("the cache lost the machine code just made"))
     }
 

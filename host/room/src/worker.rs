@@ -11,14 +11,15 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::JailMode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event};
-use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job};
+use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job, LibraryFile};
 use glovebox_job::limits::ProcessLimits;
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
 
-use crate::components::{CodeCache, ComponentStore, MachineCodeFile};
+use crate::components::{CodeCache, ComponentStore, MachineCodeFile, code_key};
 use crate::crash::{CrashHook, CrashPoint};
 use crate::error::{Context as _, Result, RoomError};
 use crate::home::Home;
+use crate::libraries::Libraries;
 use crate::sources::OpenedSource;
 
 /// How long describing a table may take.
@@ -94,14 +95,16 @@ pub(crate) fn compile(
     home: &Home,
     settings: &WorkerSettings,
     component: &ContentDigest,
+    libraries: &Libraries,
     limits: &Limits,
 ) -> Result<Compiled> {
     let time = COMPILE_TIME.min(Duration::from_secs(limits.wall_seconds));
     let deadline = Instant::now() + time;
-    let (file, bytes) = ComponentStore::open(home)?.open_file(component)?;
+    let store = ComponentStore::open(home)?;
     let cache = CodeCache::open(home)?;
     let staged = cache.stage()?;
-    let compiled = compile_into(settings, component, limits, deadline, (file, bytes), &staged.file);
+    let compiled = compile_job(&store, component, libraries, limits, &staged.file)
+        .and_then(|(job, descriptors)| compile_with(settings, &job, descriptors, limits, deadline));
     let compiled = match compiled {
         Ok(compiled) => compiled,
         Err(error) => {
@@ -120,30 +123,52 @@ pub(crate) fn compile(
         digest: compiled.machine_code_digest,
         bytes: compiled.machine_code_bytes,
     };
-    cache.put(staged, &component.blake3, &settings.engine, &code)?;
+    cache.put(staged, &code_key(component, libraries)?, &settings.engine, &code)?;
     Ok(compiled)
 }
 
-fn compile_into(
-    settings: &WorkerSettings,
+/// The job of a compilation, with every file that the worker gets.
+fn compile_job(
+    store: &ComponentStore,
     component: &ContentDigest,
+    libraries: &Libraries,
     limits: &Limits,
-    deadline: Instant,
-    (file, bytes): (File, u64),
     machine_code: &File,
-) -> Result<Compiled> {
-    let mut worker = settings.spawn(ProcessLimits::of_compilation(limits))?;
+) -> Result<(Job, DescriptorList)> {
     let mut descriptors = DescriptorList::new();
+    let mut open = |digest: &ContentDigest| -> Result<InputFile> {
+        let (file, bytes) = store.open_file(digest)?;
+        Ok(InputFile { bytes, descriptor: descriptors.push(file) })
+    };
+    let opened = open(component)?;
+    let libraries = libraries
+        .iter()
+        .map(|(name, digest)| {
+            Ok((name.clone(), LibraryFile { component: open(digest)?, digest: *digest }))
+        })
+        .collect::<Result<_>>()?;
     let copy = machine_code.try_clone();
     let job = Job::Compile(CompileJob {
-        component: InputFile { bytes, descriptor: descriptors.push(file) },
+        component: opened,
         digest: *component,
+        libraries,
         limits: limits.clone(),
         machine_code: descriptors.push(copy.map_err(|error: io::Error| {
             RoomError::io("cannot hand over the file for machine code", error)
         })?),
     });
-    worker.send(&job, descriptors, deadline)?;
+    Ok((job, descriptors))
+}
+
+fn compile_with(
+    settings: &WorkerSettings,
+    job: &Job,
+    descriptors: DescriptorList,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Compiled> {
+    let mut worker = settings.spawn(ProcessLimits::of_compilation(limits))?;
+    worker.send(job, descriptors, deadline)?;
     match worker.wait(deadline, |_| {})? {
         Event::Compiled(compiled) => Ok(*compiled),
         other => Err(failure(other)),

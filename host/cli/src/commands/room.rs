@@ -1,14 +1,15 @@
 //! `glovebox room`: create, accept, show, list, pause, resume.
 
+mod show;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::name::AssetName;
-use glovebox_contract::state::{Notebook, RevisionStatus, RoomState};
 use glovebox_contract::statement::{Body, Pause, Resume, Statement};
 use glovebox_room::Room as OpenRoom;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arguments::{Room, Signer};
 use crate::context::{self, Context};
@@ -28,7 +29,7 @@ pub(crate) fn run(context: &Context, command: &Room) -> Result<ExitCode> {
                 &format!("{} accepts the room {}", party.alias, room.state().document().name),
             )?;
         }
-        Room::Show(room) => show(context, &context.room(&room.room)?)?,
+        Room::Show(room) => show::show(context, &context.room(&room.room)?)?,
         Room::List => list(context)?,
         Room::Template => print!("{}", room_file::TEMPLATE),
         Room::Pause { room, signer, notebook, comment } => {
@@ -126,187 +127,4 @@ pub(crate) fn newest_revision(room: &OpenRoom, notebook: &str) -> Result<String>
     let digest =
         latest.revision().map_err(|refusal| glovebox_room::RoomError::from(refusal.clone()))?;
     Ok(digest.digest().to_string())
-}
-
-fn show(context: &Context, room: &OpenRoom) -> Result<()> {
-    let state = room.state();
-    if context.json() {
-        return print_json(&as_json(state));
-    }
-    let document = state.document();
-    println!("{} {}", document.name, state.id());
-    println!("region {}, host key {}", plain(&document.region), document.host_key);
-    println!(
-        "outputs are read by {}, kept for {} days; logs are read by {}",
-        word(&document.outputs.readers),
-        document.outputs.time_to_live_days,
-        word(&document.log_readers),
-    );
-    if let Some(pause) = state.pause() {
-        println!("PAUSED by {}: {}", pause.by(), plain(pause.comment()));
-    }
-    println!("\nCollaborators");
-    let members = state.members().map(|member| {
-        let accepted = if member.has_accepted() { "accepted" } else { "not yet" };
-        [
-            member.alias().to_string(),
-            member.organisation().to_owned(),
-            accepted.to_owned(),
-            member.public_key().to_string(),
-        ]
-    });
-    println!("{}", terminal::table(&["alias", "organisation", "room", "public key"], &[], members));
-    println!("\nTables");
-    for table in state.tables() {
-        println!("  {}: {}", table.name, plain(&terminal::columns(&table.columns)));
-        if !table.description.is_empty() {
-            println!("    {}", plain(&table.description));
-        }
-    }
-    println!("\nNotebooks");
-    for notebook in state.notebooks() {
-        show_notebook(state, notebook);
-    }
-    Ok(())
-}
-
-fn show_notebook(state: &RoomState, notebook: &Notebook) {
-    println!("  {} by {}", notebook.name(), notebook.author());
-    if let Some(pause) = notebook.pause() {
-        println!("    PAUSED by {}: {}", pause.by(), plain(pause.comment()));
-    }
-    let statuses = state.statuses(notebook.name(), context::now()).unwrap_or_default();
-    for (version, status) in notebook.versions().iter().zip(statuses) {
-        let asset = version.asset();
-        let runners: Vec<_> = asset.runners.iter().map(ToString::to_string).collect();
-        let hidden = if asset.hidden { ", source hidden" } else { "" };
-        println!(
-            "    version {}{hidden}, run by {}",
-            plain(&asset.manifest.version),
-            runners.join(", ")
-        );
-        println!("      component {}", asset.component);
-        match version.revision() {
-            Ok(revision) => println!("      revision  {}", revision.digest()),
-            Err(refusal) => println!("      revision  none: {}", plain(refusal.detail())),
-        }
-        println!("      {}", status_text(&status));
-        let reviews =
-            version.revision_digest().map(|digest| notebook.reviews(digest)).unwrap_or_default();
-        for review in reviews {
-            let comment = if review.comment.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", plain(&review.comment))
-            };
-            println!(
-                "      {} {} {}{comment}",
-                terminal::time(review.at),
-                review.party,
-                review.decision.verb()
-            );
-        }
-    }
-}
-
-fn status_text(status: &RevisionStatus) -> String {
-    let list = |aliases: &std::collections::BTreeSet<glovebox_contract::name::Alias>| {
-        aliases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
-    match status {
-        RevisionStatus::Approved => "APPROVED".into(),
-        RevisionStatus::Waiting { missing } => format!("waits for {}", list(missing)),
-        RevisionStatus::Rejected { by } => format!("REJECTED by {}", list(by)),
-        RevisionStatus::Superseded { since } => {
-            format!("superseded since {}", terminal::time(*since))
-        }
-        RevisionStatus::Unbound { .. } => "does not fit the room's tables".into(),
-    }
-}
-
-fn status_word(status: &RevisionStatus) -> &'static str {
-    match status {
-        RevisionStatus::Approved => "approved",
-        RevisionStatus::Waiting { .. } => "waiting",
-        RevisionStatus::Rejected { .. } => "rejected",
-        RevisionStatus::Superseded { .. } => "superseded",
-        RevisionStatus::Unbound { .. } => "unbound",
-    }
-}
-
-/// An enum of the contract as the one word it is written with.
-fn word<T: serde::Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(Value::String(word)) => word,
-        other => format!("{other:?}"),
-    }
-}
-
-fn as_json(state: &RoomState) -> Value {
-    let members: Vec<_> = state
-        .members()
-        .map(|member| {
-            json!({
-                "alias": member.alias(),
-                "organisation": member.organisation(),
-                "public_key": member.public_key(),
-                "accepted": member.has_accepted(),
-            })
-        })
-        .collect();
-    let notebooks: Vec<_> =
-        state.notebooks().map(|notebook| notebook_json(state, notebook)).collect();
-    json!({
-        "room": state.id(),
-        "document": state.document(),
-        "collaborators": members,
-        "tables": state.tables().collect::<Vec<_>>(),
-        "notebooks": notebooks,
-        "paused": state.pause().map(|pause| json!({ "by": pause.by(), "comment": pause.comment() })),
-        "statements": state.statements(),
-    })
-}
-
-fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
-    let statuses = state.statuses(notebook.name(), context::now()).unwrap_or_default();
-    let revisions: Vec<_> = notebook
-        .versions()
-        .iter()
-        .zip(statuses)
-        .map(|(version, status)| {
-            let asset = version.asset();
-            let reviews: Vec<_> = version
-                .revision_digest()
-                .map(|digest| notebook.reviews(digest))
-                .unwrap_or_default()
-                .iter()
-                .map(|review| {
-                    json!({
-                        "at": review.at,
-                        "party": review.party,
-                        "decision": review.decision,
-                        "comment": review.comment,
-                    })
-                })
-                .collect();
-            json!({
-                "digest": version.revision_digest(),
-                "version": asset.manifest.version,
-                "component": asset.component,
-                "hidden": asset.hidden,
-                "runners": asset.runners,
-                "interfaces": asset.interfaces,
-                "cutover": asset.cutover,
-                "status": status_word(&status),
-                "status_text": status_text(&status),
-                "reviews": reviews,
-            })
-        })
-        .collect();
-    json!({
-        "name": notebook.name(),
-        "author": notebook.author(),
-        "paused": notebook.pause().is_some(),
-        "revisions": revisions,
-    })
 }

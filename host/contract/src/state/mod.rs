@@ -29,9 +29,10 @@ pub use pause::PauseState;
 pub use refusal::Refusal;
 pub use run::{Run, RunStatus};
 
-use crate::digest::Blake3Digest;
+use crate::digest::{Blake3Digest, ContentDigest};
 use crate::envelope::Envelope;
 use crate::key::{KeyId, PublicKey};
+use crate::manifest::Manifest;
 use crate::name::{Alias, AssetName, RoomId, RunId, TableName};
 use crate::reason::ReasonCode;
 use crate::statement::{Body, HOST_ALIAS, RoomDocument, Statement, TableAsset, VolumeAsset};
@@ -236,6 +237,15 @@ impl RoomState {
     /// The library with this name.
     pub fn library(&self, name: &AssetName) -> Option<&Library> {
         self.assets.library(name)
+    }
+
+    /// The libraries that a component with this manifest needs, and those that they need, each
+    /// with its content, as far as the room has them.
+    pub fn libraries_for(&self, manifest: &Manifest) -> BTreeMap<AssetName, ContentDigest> {
+        let closure = self.assets.closure(manifest).into_iter();
+        closure
+            .filter_map(|name| Some((name.clone(), self.library(name)?.asset().component)))
+            .collect()
     }
 
     /// The volumes, by name.
