@@ -18,7 +18,7 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use glovebox_contract::grants::Grants;
 use glovebox_sandbox::services::{
-    BatchStream, GuestLog, HostError, LogLevel, OutputSummary, OutputTables, QueryEngine, Scalar,
+    BatchStream, Budget, GuestLog, HostError, LogLevel, OutputSummary, OutputTables, QueryEngine, Scalar,
     ScanOptions, Services,
 };
 
@@ -48,8 +48,9 @@ fn main() {
             black_box(state.value());
         });
         let guest = best(|| {
-            let services = services(Arc::clone(&batches));
-            glovebox_sandbox::run_notebook(&engine, &compiled, &grants(&component, name), services)
+            let grants = grants(&component, name);
+            let services = services(Arc::clone(&batches), Budget::of_run(&grants));
+            glovebox_sandbox::run_notebook(&engine, &compiled, &grants, services)
                 .expect("a run");
         });
         println!(
@@ -145,11 +146,12 @@ fn grants(component: &[u8], kernel: &str) -> Grants {
     serde_json::from_value(grants).expect("grants")
 }
 
-fn services(batches: Arc<Vec<RecordBatch>>) -> Services {
+fn services(batches: Arc<Vec<RecordBatch>>, memory: Budget) -> Services {
     Services {
         query: Box::new(Memory { batches }),
         outputs: Box::new(Nowhere),
         log: Box::new(Nowhere),
+        memory,
     }
 }
 

@@ -3,10 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bindings;
 mod crash;
 mod determinism;
+mod dry_run;
 mod expected;
 mod formats;
 mod governance;
 mod jail;
+mod join_keys;
+mod libraries;
+mod review;
 mod tour;
+mod volumes;

@@ -65,6 +65,9 @@ pub struct GrantedLibrary {
     pub functions: BTreeMap<Identifier, FunctionDeclaration>,
     /// The interfaces that it imports.
     pub interfaces: BTreeSet<String>,
+    /// Whether its words are kept from the notebook's author: it hides its source and belongs to
+    /// another party.
+    pub private: bool,
     /// What it needs of other libraries.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub requirements: BTreeMap<AssetName, LibraryRequirement>,

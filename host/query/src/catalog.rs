@@ -90,6 +90,14 @@ impl GrantedCatalog {
         true
     }
 
+    /// Adds the table of one call of a function. Gives its name, which nobody writes by accident.
+    pub(crate) fn add_call(&self, table: Arc<dyn TableProvider>) -> String {
+        let mut views = self.views.lock();
+        let name = format!("#call-{}", views.len());
+        views.insert(name.clone(), table);
+        name
+    }
+
     /// How many tables the view `name` reads; 0 when there is none.
     pub(crate) fn view_tables(&self, name: &str) -> usize {
         let counts = self.view_tables.lock().unwrap_or_else(PoisonError::into_inner);

@@ -124,7 +124,7 @@ fn plain_field(field: &Field) -> Field {
 }
 
 /// `array` with one NaN and one zero.
-fn canonical(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub(crate) fn canonical(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     match array.data_type() {
         DataType::Float64 => Ok(canonical_floats::<Float64Type>(
             array,

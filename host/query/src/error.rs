@@ -65,8 +65,32 @@ pub(crate) fn planning(failure: &DataFusionError) -> HostError {
 
 /// The error of a query that ran, or of a file that was read. Its text is constant.
 pub(crate) fn execution(failure: &DataFusionError) -> HostError {
+    // The sandbox wrote this one, and knows who reads it.
+    if let Some(own) = own(failure) {
+        return own.clone();
+    }
     let (reason, text) = classify(failure);
     error(reason, text)
+}
+
+/// The error of a library's function, which went through the engine.
+fn own(failure: &DataFusionError) -> Option<&HostError> {
+    let mut next: Option<&(dyn Error + 'static)> = Some(failure);
+    while let Some(failure) = next {
+        if let Some(own) = failure.downcast_ref() {
+            return Some(own);
+        }
+        // Neither says that there is something inside.
+        next = match failure.downcast_ref() {
+            Some(DataFusionError::ArrowError(inner, _)) => match inner.as_ref() {
+                ArrowError::ExternalError(inner) => Some(inner.as_ref()),
+                _ => None,
+            },
+            Some(DataFusionError::Collection(all)) => all.first().map(|first| first as _),
+            _ => failure.source(),
+        };
+    }
+    None
 }
 
 /// The error of opening or describing the `index`-th file of `what`.

@@ -12,6 +12,7 @@
 //! | `describe` | schema of a party's files |
 //! | `policy`, `plan_policy`, `functions` | which SQL may run |
 //! | `arrange`, `in_order`, `exact_sum` | the same answer every time |
+//! | `libraries` | functions of private libraries |
 //! | `session`, `script`, `stream`, `memory` | planning and running |
 //! | `edge`, `coerce` | schemas and values where batches leave |
 //! | `error`, `guard` | no cell value in an error |
@@ -41,6 +42,7 @@ mod functions;
 mod guard;
 mod in_order;
 mod input;
+mod libraries;
 mod memory;
 mod plan_policy;
 mod policy;

@@ -6,11 +6,13 @@
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result as PlanResult};
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFunctionDefinition};
+use glovebox_contract::library;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::services::HostError;
 
 use crate::error::{Result, error, planning};
 use crate::functions::{FunctionKind, row_order};
+use crate::libraries::Libraries;
 
 /// Most nodes and expressions of a plan, views and common tables expanded.
 pub(crate) const MOST_NODES: usize = 20_000;
@@ -19,7 +21,7 @@ pub(crate) const MOST_NODES: usize = 20_000;
 const MOST_COLUMNS: usize = 4_096;
 
 /// Checks `plan` and everything in it.
-pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
+pub(crate) fn check_plan(plan: &LogicalPlan, libraries: &Libraries) -> Result<()> {
     let mut nodes = 0;
     let mut failure = None;
     let walked = plan.apply_with_subqueries(|node| {
@@ -28,7 +30,9 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
             failure = Some(refusal);
             return Ok(TreeNodeRecursion::Stop);
         }
-        node.apply_expressions(|expression| walk_expression(expression, &mut nodes, &mut failure))
+        node.apply_expressions(|expression| {
+            walk_expression(expression, libraries, &mut nodes, &mut failure)
+        })
             .map(|_| {
                 if failure.is_some() {
                     TreeNodeRecursion::Stop
@@ -46,6 +50,7 @@ pub(crate) fn check_plan(plan: &LogicalPlan) -> Result<()> {
 
 fn walk_expression(
     expression: &Expr,
+    libraries: &Libraries,
     nodes: &mut usize,
     failure: &mut Option<HostError>,
 ) -> PlanResult<TreeNodeRecursion, DataFusionError> {
@@ -55,7 +60,7 @@ fn walk_expression(
         let checked = if *nodes > MOST_NODES {
             Err(error(ReasonCode::SqlTooComplex, "the statement expands to too large a plan"))
         } else {
-            check_expression(part)
+            check_expression(part, libraries)
         };
         match checked {
             Ok(()) => Ok(TreeNodeRecursion::Continue),
@@ -102,7 +107,8 @@ fn check_node(node: &LogicalPlan) -> Result<()> {
 }
 
 #[expect(deprecated, reason = "the wildcard has to be named to be refused")]
-fn check_expression(expression: &Expr) -> Result<()> {
+fn check_expression(expression: &Expr, libraries: &Libraries) -> Result<()> {
+    let check_function = |kind, name: &str| check_function(kind, name, libraries);
     match expression {
         Expr::Alias(_)
         | Expr::Column(_)
@@ -154,9 +160,15 @@ fn check_expression(expression: &Expr) -> Result<()> {
     }
 }
 
-fn check_function(kind: FunctionKind, name: &str) -> Result<()> {
+fn check_function(kind: FunctionKind, name: &str, libraries: &Libraries) -> Result<()> {
+    let of_library = match kind {
+        FunctionKind::Scalar => libraries.has(library::FunctionKind::Scalar, name),
+        FunctionKind::Aggregate => libraries.has(library::FunctionKind::Aggregate, name),
+        FunctionKind::Window => false,
+    };
     match row_order(kind, name) {
         Some(_) => Ok(()),
+        None if of_library => Ok(()),
         None => Err(error(
             ReasonCode::SqlRefused,
             format!("function `{}` is not on the allow-list", name.escape_debug()),

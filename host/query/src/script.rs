@@ -44,9 +44,10 @@ struct Planned {
 /// Runs the script `text` and writes its outputs.
 pub(crate) fn run(session: &Session, text: &str, outputs: &mut dyn OutputTables) -> Result<()> {
     let planned = on_large_stack(|| plan_script(session, text, outputs))?;
+    let planner = session.planner(session.state());
     for Planned { name, running, edge } in planned {
         outputs.open(&name)?;
-        let mut batches = session.start(running, edge);
+        let mut batches = planner.start(running, edge);
         while let Some(batch) = batches.next()? {
             outputs.write(&name, &batch)?;
         }
@@ -89,7 +90,7 @@ fn plan_script(
                 let declared = outputs.schema(&name)?;
                 let plan = session.plan(&state, &catalog, *query, &parameters)?;
                 check_output(&name, plan.schema().as_arrow(), &declared)?;
-                let running = session.physical(&state, plan, RowsOrdered::Totally)?;
+                let running = session.planner(&state).physical(plan, RowsOrdered::Totally)?;
                 let rows = session.settings.batch_rows;
                 let edge = Edge::new(declared, rows, ReasonCode::OutputSchema);
                 planned.push(Planned { name, running, edge });

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::record_batch::RecordBatch;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryPool};
@@ -10,14 +11,15 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::execution::{SessionStateDefaults, context::SessionConfig};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::sql::parser::Statement as PlannedStatement;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, LimitClause, Query, SetExpr, Statement, Value};
 use glovebox_contract::reason::ReasonCode;
+use glovebox_sandbox::functions::FunctionLibrary;
 use glovebox_sandbox::services::{
     BatchStream, HostError, OutputTables, QueryEngine, Scalar, ScanOptions,
 };
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::arrange::{Arranged, RowsOrdered, arrange};
 use crate::catalog::{CATALOG, GrantedCatalog, VIEWS};
@@ -26,6 +28,7 @@ use crate::error::{Result, error, execution, planning};
 use crate::functions::AllowedFunctions;
 use crate::in_order::in_order;
 use crate::input::{InputTable, SessionSettings};
+use crate::libraries::{Libraries, bind_calls};
 use crate::memory::SharedPool;
 use crate::plan_policy::check_plan;
 use crate::policy::{check_expansion, check_tables, parse_predicate, parse_query};
@@ -49,6 +52,7 @@ pub struct Session {
     queries: GrantedCatalog,
     /// The same tables, with the types of the grant.
     scans: GrantedCatalog,
+    libraries: Libraries,
     state: SessionState,
     pub(crate) settings: SessionSettings,
     /// Last, so that plans are dropped before their threads.
@@ -62,6 +66,19 @@ impl Session {
     /// `schema-mismatch` when files do not have the granted columns, `input-corrupt`,
     /// `input-unreadable` or `input-changed` when they cannot be read.
     pub fn new(tables: Vec<InputTable>, settings: SessionSettings) -> Result<Self> {
+        Self::with_libraries(tables, Vec::new(), settings)
+    }
+
+    /// A session whose SQL may also call the functions of `libraries`.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_libraries(
+        tables: Vec<InputTable>,
+        libraries: Vec<Arc<FunctionLibrary>>,
+        settings: SessionSettings,
+    ) -> Result<Self> {
+        let libraries = Libraries::new(libraries);
         let mut store = GrantedFiles::default();
         let mut prepared = BTreeMap::new();
         for (number, table) in tables.into_iter().enumerate() {
@@ -85,7 +102,7 @@ impl Session {
             (alias, name, Arc::new(table.for_scans()) as _)
         }));
         let environment = environment(store, &settings).map_err(|failure| execution(&failure))?;
-        let state = session_state(&settings, environment, queries.clone())?;
+        let state = session_state(&settings, environment, queries.clone(), &libraries)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(settings.partitions.max(1))
             .max_blocking_threads(2)
@@ -93,12 +110,17 @@ impl Session {
             .thread_stack_size(RUNNING_STACK_BYTES)
             .build()
             .map_err(|_| error(ReasonCode::Internal, "the query threads cannot be started"))?;
-        Ok(Self { tables: prepared, queries, scans, state, settings, runtime })
+        Ok(Self { tables: prepared, queries, scans, libraries, state, settings, runtime })
     }
 
     /// What a script sees at its start: the granted tables and no views.
     pub(crate) fn fresh_catalog(&self) -> GrantedCatalog {
         self.queries.without_views()
+    }
+
+    /// The state of this session.
+    pub(crate) fn state(&self) -> &SessionState {
+        &self.state
     }
 
     /// The state of this session, but with the names of `catalog`.
@@ -108,14 +130,21 @@ impl Session {
             .build()
     }
 
-    /// Checks `query` and plans it against the names of `state`.
+    /// The libraries whose functions SQL may call.
+    pub(crate) fn libraries(&self) -> &Libraries {
+        &self.libraries
+    }
+
+    /// Checks `query` and plans it against the names of `state`, which are those of `catalog`.
     pub(crate) fn plan(
         &self,
         state: &SessionState,
         catalog: &GrantedCatalog,
-        query: Query,
+        mut query: Query,
         parameters: &ParamValues,
     ) -> Result<LogicalPlan> {
+        self.libraries.qualify(&mut query);
+        bind_calls(self, state, catalog, &mut query, parameters)?;
         check_expansion(&query, catalog)?;
         check_tables(&query, catalog)?;
         let statement = PlannedStatement::Statement(Box::new(Statement::Query(Box::new(query))));
@@ -125,55 +154,41 @@ impl Session {
             .map_err(|failure| planning(&failure))?;
         let plan =
             plan.with_param_values(parameters.clone()).map_err(|failure| planning(&failure))?;
-        check_plan(&plan)?;
+        check_plan(&plan, &self.libraries)?;
         Ok(plan)
     }
 
-    /// Orders `plan` and turns it into what runs.
-    pub(crate) fn physical(
-        &self,
-        state: &SessionState,
-        plan: LogicalPlan,
-        rows: RowsOrdered,
-    ) -> Result<Running> {
-        let Arranged { plan, parallel } =
-            arrange(plan, rows).map_err(|failure| planning(&failure))?;
-        let mut state = state.clone();
-        if !parallel {
-            let options = state.config_mut().options_mut();
-            options.execution.target_partitions = 1;
-            // A join that tells its other side what to look for waits for all partitions, but
-            // they are read one after the other.
-            options.optimizer.enable_dynamic_filter_pushdown = false;
-            options.optimizer.enable_join_dynamic_filter_pushdown = false;
-            options.optimizer.enable_topk_dynamic_filter_pushdown = false;
-            options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    /// What turns plans into what runs.
+    pub(crate) fn planner(&self, state: &SessionState) -> Planner {
+        Planner {
+            state: state.clone(),
+            runtime: self.runtime.handle().clone(),
+            batch_rows: self.settings.batch_rows,
         }
-        let mut plan = self
-            .runtime
-            .block_on(state.create_physical_plan(&plan))
-            .map_err(|failure| optimizing(&failure))?;
-        if !parallel {
-            plan = in_order(plan).map_err(|failure| execution(&failure))?;
-        }
-        Ok(Running { plan, state })
     }
 
-    /// Starts what [`Self::physical`] made.
-    pub(crate) fn start(&self, running: Running, edge: Edge) -> QueryStream {
-        let Running { plan, state } = running;
-        QueryStream::start(self.runtime.handle(), plan, state.task_ctx(), edge)
+    /// The one row of `plan`, which reads no table.
+    pub(crate) fn one_row(&self, state: &SessionState, plan: LogicalPlan) -> Result<RecordBatch> {
+        let Running { plan, state } = self.planner(state).physical(plan, RowsOrdered::Stably)?;
+        let batches = self
+            .runtime
+            .block_on(collect(plan, state.task_ctx()))
+            .map_err(|failure| execution(&failure))?;
+        let row = batches.into_iter().find(|batch| batch.num_rows() == 1);
+        row.ok_or_else(|| error(ReasonCode::SqlInvalid, "an argument is not one value"))
     }
 
     fn start_query(&self, text: &str, parameters: &ParamValues) -> Result<QueryStream> {
         let running = on_large_stack(|| {
             let query = parse_query(text)?;
-            let plan = self.plan(&self.state, &self.queries, *query, parameters)?;
-            self.physical(&self.state, plan, RowsOrdered::Stably)
+            let catalog = self.fresh_catalog();
+            let state = self.state_with(catalog.clone());
+            let plan = self.plan(&state, &catalog, *query, parameters)?;
+            self.planner(&state).physical(plan, RowsOrdered::Stably)
         })?;
         let schema = plain_schema(&running.plan.schema());
         let edge = Edge::new(schema, self.settings.batch_rows, ReasonCode::QueryFailed);
-        Ok(self.start(running, edge))
+        Ok(self.planner(&self.state).start(running, edge))
     }
 
     fn start_scan(&self, table: &str, options: ScanOptions) -> Result<QueryStream> {
@@ -210,12 +225,13 @@ impl Session {
             let config = state.config().clone().with_batch_size(rows);
             *state.config_mut() = config;
             let plan = self.plan(&state, &self.scans, *query, &ParamValues::List(Vec::new()))?;
-            self.physical(&state, plan, RowsOrdered::Stably)
+            self.planner(&state).physical(plan, RowsOrdered::Stably)
         })?;
         let schema = granted
             .project(&positions)
             .map_err(|_| error(ReasonCode::Internal, "the columns of a scan are gone"))?;
-        Ok(self.start(running, Edge::new(Arc::new(schema), rows, ReasonCode::SchemaMismatch)))
+        let edge = Edge::new(Arc::new(schema), rows, ReasonCode::SchemaMismatch);
+        Ok(self.planner(&self.state).start(running, edge))
     }
 
     fn table(&self, name: &str) -> Result<&PreparedTable> {
@@ -236,6 +252,52 @@ const MOST_BATCH_ROWS: usize = 1 << 20;
 pub(crate) struct Running {
     pub(crate) plan: Arc<dyn ExecutionPlan>,
     state: SessionState,
+}
+
+/// Turns checked plans into what runs, wherever that happens.
+#[derive(Debug, Clone)]
+pub(crate) struct Planner {
+    state: SessionState,
+    runtime: Handle,
+    batch_rows: usize,
+}
+
+impl Planner {
+    /// Most rows of a batch.
+    pub(crate) fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+
+    /// Orders `plan` and turns it into what runs. Blocks.
+    pub(crate) fn physical(&self, plan: LogicalPlan, rows: RowsOrdered) -> Result<Running> {
+        let Arranged { plan, parallel } =
+            arrange(plan, rows).map_err(|failure| planning(&failure))?;
+        let mut state = self.state.clone();
+        if !parallel {
+            let options = state.config_mut().options_mut();
+            options.execution.target_partitions = 1;
+            // A join that tells its other side what to look for waits for all partitions, but
+            // they are read one after the other.
+            options.optimizer.enable_dynamic_filter_pushdown = false;
+            options.optimizer.enable_join_dynamic_filter_pushdown = false;
+            options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+            options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+        }
+        let mut plan = self
+            .runtime
+            .block_on(state.create_physical_plan(&plan))
+            .map_err(|failure| optimizing(&failure))?;
+        if !parallel {
+            plan = in_order(plan).map_err(|failure| execution(&failure))?;
+        }
+        Ok(Running { plan, state })
+    }
+
+    /// Starts what [`Self::physical`] made.
+    pub(crate) fn start(&self, running: Running, edge: Edge) -> QueryStream {
+        let Running { plan, state } = running;
+        QueryStream::start(&self.runtime, plan, state.task_ctx(), edge)
+    }
 }
 
 impl QueryEngine for Session {
@@ -355,6 +417,7 @@ fn session_state(
     settings: &SessionSettings,
     environment: Arc<RuntimeEnv>,
     catalog: GrantedCatalog,
+    libraries: &Libraries,
 ) -> Result<SessionState> {
     let mut config = SessionConfig::new()
         .with_target_partitions(settings.partitions.max(1))
@@ -372,7 +435,9 @@ fn session_state(
     // These stop early at rows that depend on timing.
     options.optimizer.enable_distinct_aggregation_soft_limit = false;
     options.optimizer.enable_topk_aggregation = false;
-    let functions = AllowedFunctions::new().map_err(|failure| execution(&failure))?;
+    let mut functions = AllowedFunctions::new().map_err(|failure| execution(&failure))?;
+    functions.scalar.extend(libraries.scalars());
+    functions.aggregate.extend(libraries.aggregates());
     Ok(SessionStateBuilder::new()
         .with_session_id("glovebox".into())
         .with_config(config)

@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 
 use glovebox_contract::digest::ContentDigest;
 use glovebox_contract::grants::Grants;
+use glovebox_contract::library::{FunctionKind, HOST_PACKAGE, LIBRARY_INTERFACES};
 use glovebox_contract::limits::Limits;
-use glovebox_contract::manifest::ComponentKind;
+use glovebox_contract::manifest::{ComponentKind, Manifest};
 use glovebox_contract::reason::ReasonCode;
 
-use crate::inspect::{Inspection, inspect};
+use crate::inspect::{Inspection, inspect_parts};
 use crate::interfaces;
 use crate::memory::guest_bytes;
 
@@ -38,6 +39,13 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 /// The export that a notebook has.
 pub const RUN_INTERFACE: &str = "glovebox:guest/run@0.1.0";
 
+/// The exports that offer functions to SQL, each with the world of a library that offers no more.
+pub(crate) const FUNCTION_INTERFACES: [(&str, &str); 3] = [
+    ("glovebox:guest/scalar-functions@0.1.0", "scalar-udf"),
+    ("glovebox:guest/aggregate-functions@0.1.0", "aggregate-udf"),
+    ("glovebox:guest/table-functions@0.1.0", "table-udf"),
+];
+
 /// Why a component is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -47,6 +55,10 @@ pub struct AdmissionError {
 }
 
 impl AdmissionError {
+    pub(crate) fn new(reason: ReasonCode, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
     pub(crate) fn refused(detail: impl Into<String>) -> Self {
         Self { reason: ReasonCode::ComponentRefused, detail: detail.into() }
     }
@@ -62,7 +74,9 @@ impl AdmissionError {
     }
 }
 
-/// Admits a notebook under review: it imports no more than `interfaces`.
+/// Admits a component under review: a notebook that imports no more than `interfaces`, or a library
+/// that imports no more than [`LIBRARY_INTERFACES`]; and both what their manifest says they need of
+/// other libraries.
 ///
 /// # Errors
 /// With the reason and what is wrong; nothing was compiled.
@@ -71,35 +85,59 @@ pub fn admit(
     interfaces: &BTreeSet<String>,
     limits: &Limits,
 ) -> Result<Inspection, AdmissionError> {
-    if bytes.len() as u64 > limits.component_bytes {
+    let inspection = admit_parts(bytes, 1, limits)?;
+    let Some(manifest) = &inspection.manifest else {
+        return Err(AdmissionError::refused("the component has no manifest section"));
+    };
+    match manifest.kind {
+        ComponentKind::Notebook => {
+            check_imports(&inspection, manifest, |name| interfaces.contains(name))?;
+            if !inspection.exports.contains(RUN_INTERFACE) {
+                return Err(AdmissionError::refused(format!(
+                    "the component does not export `{RUN_INTERFACE}`"
+                )));
+            }
+        }
+        ComponentKind::Library => {
+            check_imports(&inspection, manifest, |name| LIBRARY_INTERFACES.contains(&name))?;
+            check_exports(&inspection, manifest)?;
+        }
+    }
+    Ok(inspection)
+}
+
+/// Admits what `parts` admitted components were composed to, before it is compiled. It imports
+/// nothing but what the parts import of the host.
+pub(crate) fn admit_composed(
+    bytes: &[u8],
+    parts: u64,
+    imports: &BTreeSet<String>,
+    limits: &Limits,
+) -> Result<(), AdmissionError> {
+    let inspection = admit_parts(bytes, parts, limits)?;
+    match inspection.imports.iter().find(|name| !imports.contains(*name)) {
+        None => Ok(()),
+        Some(name) => Err(AdmissionError {
+            reason: ReasonCode::ImportNotGranted,
+            detail: format!("no part imports `{name}`, but the composed component does"),
+        }),
+    }
+}
+
+fn admit_parts(bytes: &[u8], parts: u64, limits: &Limits) -> Result<Inspection, AdmissionError> {
+    let most = limits.component_bytes.saturating_mul(parts);
+    if bytes.len() as u64 > most {
         return Err(AdmissionError::refused(format!(
-            "the component has {} bytes; the room allows {}",
-            bytes.len(),
-            limits.component_bytes
+            "the component has {} bytes; the room allows {most}",
+            bytes.len()
         )));
     }
-    let inspection = inspect(bytes)?;
+    let inspection = inspect_parts(bytes, parts)?;
     let most = guest_bytes(limits);
     if inspection.memory_bytes > most {
         return Err(AdmissionError::refused(format!(
             "the component starts with {} bytes of memory; the room allows {most}",
             inspection.memory_bytes
-        )));
-    }
-    check_imports(&inspection, interfaces)?;
-    match &inspection.manifest {
-        None => return Err(AdmissionError::refused("the component has no manifest section")),
-        Some(manifest) if manifest.kind != ComponentKind::Notebook => {
-            return Err(AdmissionError::refused("only notebooks are run, this is a library"));
-        }
-        Some(manifest) if !manifest.libraries.is_empty() => {
-            return Err(AdmissionError::refused("this host does not link libraries yet"));
-        }
-        Some(_) => {}
-    }
-    if !inspection.exports.contains(RUN_INTERFACE) {
-        return Err(AdmissionError::refused(format!(
-            "the component does not export `{RUN_INTERFACE}`"
         )));
     }
     Ok(inspection)
@@ -123,18 +161,62 @@ pub fn admit_run(bytes: &[u8], grants: &Grants) -> Result<Inspection, AdmissionE
 
 fn check_imports(
     inspection: &Inspection,
-    granted: &BTreeSet<String>,
+    manifest: &Manifest,
+    granted: impl Fn(&str) -> bool,
 ) -> Result<(), AdmissionError> {
     let not_granted = |name: &String, why: &str| AdmissionError {
         reason: ReasonCode::ImportNotGranted,
         detail: format!("the component imports `{name}`, {why}"),
     };
+    let of_libraries: BTreeSet<_> =
+        manifest.libraries.values().flat_map(|library| &library.interfaces).collect();
     for name in &inspection.imports {
-        if !interfaces::SERVED.contains(&name.as_str()) {
-            return Err(not_granted(name, "which this host does not serve"));
+        if of_libraries.contains(name) {
+            continue;
         }
-        if !granted.contains(name) {
-            return Err(not_granted(name, "which was not granted"));
+        if !interfaces::SERVED.contains(&name.as_str()) {
+            let why = if name.starts_with(HOST_PACKAGE) {
+                "which this host does not serve"
+            } else {
+                "which its manifest takes from no library"
+            };
+            return Err(not_granted(name, why));
+        }
+        if !granted(name) {
+            let why = match manifest.kind {
+                ComponentKind::Notebook => "which was not granted",
+                ComponentKind::Library => "but a library sees only what its caller passes in",
+            };
+            return Err(not_granted(name, why));
+        }
+    }
+    match of_libraries.into_iter().find(|name| !inspection.imports.contains(*name)) {
+        None => Ok(()),
+        Some(name) => Err(AdmissionError::refused(format!(
+            "the manifest takes `{name}` from a library, but the component does not import it"
+        ))),
+    }
+}
+
+/// A library offers something, is no notebook, and says which functions it has.
+fn check_exports(inspection: &Inspection, manifest: &Manifest) -> Result<(), AdmissionError> {
+    let exports = &inspection.exports;
+    if exports.is_empty() {
+        return Err(AdmissionError::refused("the library exports nothing"));
+    }
+    let offers = |name: &str| FUNCTION_INTERFACES.iter().any(|(listed, _)| *listed == name);
+    let odd = |name: &&String| name.starts_with(HOST_PACKAGE) && !offers(name);
+    if let Some(name) = exports.iter().find(odd) {
+        let detail = format!("a library does not export `{name}`");
+        return Err(AdmissionError::refused(detail));
+    }
+    let kinds = [FunctionKind::Scalar, FunctionKind::Aggregate, FunctionKind::Table];
+    for (kind, (name, _)) in kinds.into_iter().zip(FUNCTION_INTERFACES) {
+        let declared = manifest.functions.values().any(|function| function.kind == kind);
+        if declared != exports.contains(name) {
+            return Err(AdmissionError::refused(format!(
+                "functions of the manifest and the export `{name}` do not agree"
+            )));
         }
     }
     Ok(())

@@ -1,16 +1,18 @@
 //! What a component says and needs, read from its bytes without compiling it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use glovebox_contract::canonical;
-use glovebox_contract::digest::ContentDigest;
+use glovebox_contract::library::{HOST_PACKAGE, LIBRARY_INTERFACES};
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest, SOURCE_SECTION};
 use wasmparser::{
     CanonicalFunction, CanonicalOption, Encoding, FunctionBody, Parser, Payload, TableInit,
 };
 
 use crate::admission::{
-    AdmissionError, MAX_CORE_MODULES, MAX_FUNCTIONS, MAX_LOCALS, MAX_MANIFEST_BYTES, MAX_MEMORIES,
+    AdmissionError, FUNCTION_INTERFACES, MAX_CORE_MODULES, MAX_FUNCTIONS, MAX_LOCALS, MAX_MANIFEST_BYTES, MAX_MEMORIES,
     MAX_NAMES, MAX_NESTED_COMPONENTS, MAX_SOURCE_BYTES, MAX_TABLE_ELEMENTS, RUN_INTERFACE,
 };
 use crate::interfaces;
@@ -26,6 +28,9 @@ pub struct Inspection {
     pub digest: ContentDigest,
     /// Its size.
     pub bytes: u64,
+    /// Digest of all of it but the manifest and the source: two components with the same code do
+    /// the same, whatever they say.
+    pub code: Blake3Digest,
     /// Imported interfaces, such as `glovebox:guest/tables@0.1.0`: all that it can do.
     pub imports: BTreeSet<String>,
     /// Exported interfaces.
@@ -51,7 +56,13 @@ pub struct Inspection {
 /// encoding other than UTF-8, asynchronous functions, too many parts, a manifest that is not
 /// canonical or makes no sense, a name that is not plain.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, AdmissionError> {
-    let mut reader = Reader::default();
+    inspect_parts(bytes, 1)
+}
+
+/// Reads a component that was composed of `parts` components: it may have that many times what
+/// one may have.
+pub(crate) fn inspect_parts(bytes: &[u8], parts: u64) -> Result<Inspection, AdmissionError> {
+    let mut reader = Reader { parts, ..Reader::default() };
     for payload in Parser::new(0).parse_all(bytes) {
         reader.payload(payload.map_err(damaged)?)?;
     }
@@ -59,6 +70,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, AdmissionError> {
     Ok(Inspection {
         digest: ContentDigest::of(bytes),
         bytes: bytes.len() as u64,
+        code: code_digest(bytes, &reader.descriptive),
         imports: reader.imports,
         exports: reader.exports,
         world,
@@ -70,26 +82,52 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, AdmissionError> {
     })
 }
 
+/// The digest of `bytes` without these ranges, which are in order.
+fn code_digest(bytes: &[u8], descriptive: &[Range<usize>]) -> Blake3Digest {
+    let mut code = Vec::with_capacity(bytes.len());
+    let mut next = 0;
+    for range in descriptive {
+        code.extend_from_slice(bytes.get(next..range.start).unwrap_or_default());
+        next = range.end;
+    }
+    code.extend_from_slice(bytes.get(next..).unwrap_or_default());
+    Blake3Digest::of(&code)
+}
+
 fn damaged(error: impl std::fmt::Display) -> AdmissionError {
     AdmissionError::refused(format!("not a well-formed component: {error}"))
 }
 
 fn world_of(imports: &BTreeSet<String>, exports: &BTreeSet<String>) -> Option<String> {
-    if !exports.contains(RUN_INTERFACE) {
-        return None;
-    }
-    let within = |allowed: &[&str]| imports.iter().all(|name| allowed.contains(&name.as_str()));
-    if !imports.is_empty() && within(interfaces::SQL_NOTEBOOK) {
-        Some("glovebox:guest/sql-notebook@0.1.0".into())
+    let within = |allowed: &[&str]| {
+        let of_host = imports.iter().filter(|name| name.starts_with(HOST_PACKAGE));
+        of_host.into_iter().all(|name| allowed.contains(&name.as_str()))
+    };
+    let world = if !exports.contains(RUN_INTERFACE) {
+        // Functions alone have worlds of their own; a library with an interface may offer them too.
+        let functions = FUNCTION_INTERFACES.map(|(name, world)| (exports.contains(name), world));
+        let others = exports.iter().any(|name| !name.starts_with(HOST_PACKAGE));
+        match functions.iter().filter(|(offered, _)| *offered).collect::<Vec<_>>().as_slice() {
+            _ if !within(&LIBRARY_INTERFACES) || exports.is_empty() => return None,
+            [(_, world)] if !others => world,
+            _ => "library",
+        }
+    } else if imports.is_empty() {
+        "notebook"
+    } else if within(interfaces::SQL_NOTEBOOK) {
+        "sql-notebook"
     } else if within(interfaces::NOTEBOOK) {
-        Some("glovebox:guest/notebook@0.1.0".into())
+        "notebook"
     } else {
-        None
-    }
+        return None;
+    };
+    Some(format!("{HOST_PACKAGE}{world}@0.1.0"))
 }
 
 #[derive(Default)]
 struct Reader {
+    /// Components that this one was composed of.
+    parts: u64,
     /// Components and modules that are open at this point; 1 inside the outermost component.
     depth: usize,
     nested_components: usize,
@@ -101,10 +139,15 @@ struct Reader {
     exports: BTreeSet<String>,
     manifest: Option<Manifest>,
     source: Option<BTreeMap<String, String>>,
+    /// Where the manifest and the source are, their headers included.
+    descriptive: Vec<Range<usize>>,
+    /// Where the outermost section before this one ends.
+    section_end: usize,
 }
 
 impl Reader {
     fn payload(&mut self, payload: Payload<'_>) -> Result<(), AdmissionError> {
+        self.note_place(&payload);
         match payload {
             Payload::Version { encoding, .. } => {
                 if self.depth == 0 && encoding != Encoding::Component {
@@ -117,16 +160,18 @@ impl Reader {
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::ModuleSection { .. } => {
                 self.core_modules += 1;
-                at_most(self.core_modules as u64, MAX_CORE_MODULES as u64, "core modules")?;
+                let most = self.times(MAX_CORE_MODULES as u64);
+                at_most(self.core_modules as u64, most, "core modules")?;
             }
             Payload::ComponentSection { .. } => {
                 self.nested_components += 1;
-                let nested = self.nested_components as u64;
-                at_most(nested, MAX_NESTED_COMPONENTS as u64, "nested components")?;
+                // The parts themselves are nested in what they are composed to.
+                let most = self.times(MAX_NESTED_COMPONENTS as u64 + 1).saturating_sub(1);
+                at_most(self.nested_components as u64, most, "nested components")?;
             }
             Payload::FunctionSection(functions) => {
                 self.functions += u64::from(functions.count());
-                at_most(self.functions, MAX_FUNCTIONS, "functions")?;
+                at_most(self.functions, self.times(MAX_FUNCTIONS), "functions")?;
             }
             Payload::CodeSectionEntry(body) => check_locals(&body)?,
             Payload::MemorySection(memories) => {
@@ -136,7 +181,7 @@ impl Reader {
                     self.memory_bytes =
                         self.memory_bytes.saturating_add(memory.initial.saturating_mul(PAGE));
                 }
-                at_most(self.memories, MAX_MEMORIES, "memories")?;
+                at_most(self.memories, self.times(MAX_MEMORIES), "memories")?;
             }
             Payload::TableSection(tables) => {
                 for table in tables {
@@ -178,6 +223,28 @@ impl Reader {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Remembers where the sections lie that only describe.
+    fn note_place(&mut self, payload: &Payload<'_>) {
+        let range = match payload {
+            Payload::Version { range, .. } if self.depth == 0 => range.clone(),
+            _ if self.depth == 1 => match payload.as_section() {
+                Some((_, range)) => range,
+                None => return,
+            },
+            _ => return,
+        };
+        if let Payload::CustomSection(section) = payload
+            && [MANIFEST_SECTION, SOURCE_SECTION].contains(&section.name())
+        {
+            self.descriptive.push(self.section_end..range.end);
+        }
+        self.section_end = range.end;
+    }
+
+    fn times(&self, of_a_part: u64) -> u64 {
+        of_a_part.saturating_mul(self.parts)
     }
 
     fn custom_section(&mut self, name: &str, data: &[u8]) -> Result<(), AdmissionError> {

@@ -5,14 +5,15 @@
 pub(crate) mod bindings;
 mod context;
 pub mod data;
-mod fields;
+pub(crate) mod fields;
 mod logging;
 pub(crate) mod outputs;
-mod parameters;
-mod reader;
+pub(crate) mod parameters;
+pub(crate) mod reader;
 mod script;
 mod sql;
 pub(crate) mod tables;
+pub(crate) mod volumes;
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,7 @@ pub(crate) const NOTEBOOK: &[&str] = &[
     "glovebox:guest/sql@0.1.0",
     "glovebox:guest/tables@0.1.0",
     "glovebox:guest/types@0.1.0",
+    "glovebox:guest/volumes@0.1.0",
 ];
 
 /// Every interface that this host serves.
@@ -48,6 +50,7 @@ pub(crate) const SERVED: &[&str] = &[
     "glovebox:guest/sql@0.1.0",
     "glovebox:guest/tables@0.1.0",
     "glovebox:guest/types@0.1.0",
+    "glovebox:guest/volumes@0.1.0",
 ];
 
 /// A linker with the granted interfaces and nothing else.
@@ -83,6 +86,9 @@ pub(crate) fn link(
             }
             "glovebox:guest/outputs@0.1.0" => {
                 guest::outputs::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
+            }
+            "glovebox:guest/volumes@0.1.0" => {
+                guest::volumes::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)
             }
             "glovebox:guest/logging@0.1.0" => {
                 guest::logging::add_to_linker::<_, HasSelf<HostState>>(&mut linker, |state| state)

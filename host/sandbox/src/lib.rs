@@ -18,7 +18,9 @@
 
 pub mod admission;
 pub mod arrow_types;
+pub mod compose;
 pub mod engine;
+pub mod functions;
 pub mod inspect;
 #[expect(
     unreachable_pub,
@@ -35,6 +37,8 @@ mod testing;
 mod text;
 pub mod transfer;
 
+pub use compose::compose;
+pub use functions::{FunctionLibrary, FunctionSettings};
 pub use admission::{AdmissionError, admit, admit_run, served_interfaces};
 pub use engine::{CompiledComponent, Engine, EngineError};
 pub use inspect::{Inspection, inspect};

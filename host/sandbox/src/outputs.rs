@@ -55,6 +55,11 @@ impl OutputLedger {
         Self { inner, outputs, violation: None }
     }
 
+    /// The ledger of a component without outputs.
+    pub(crate) fn empty(inner: Box<dyn OutputTables>) -> Self {
+        Self { inner, outputs: BTreeMap::new(), violation: None }
+    }
+
     pub(crate) fn names(&self) -> Vec<String> {
         self.outputs.keys().cloned().collect()
     }

@@ -1,8 +1,10 @@
 //! Runs one notebook from its first instruction to its verdict.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use glovebox_contract::grants::Grants;
+use glovebox_contract::library::{HOST_PACKAGE, LIBRARY_INTERFACES};
 use glovebox_contract::reason::ReasonCode;
 use wasmtime::component::{Component, InstancePre, types::ComponentItem};
 use wasmtime::{Store, Trap};
@@ -99,20 +101,31 @@ fn run_here(
     judge(ended, store.data())
 }
 
+/// The host's interfaces that a run may use: the notebook's, and of those that any library may
+/// have the ones that its libraries import.
+fn host_interfaces(grants: &Grants) -> BTreeSet<String> {
+    let of_host = |name: &&String| name.starts_with(HOST_PACKAGE);
+    let of_library = |name: &&String| LIBRARY_INTERFACES.contains(&name.as_str());
+    let libraries = grants.libraries().values();
+    let libraries = libraries.flat_map(|library| library.interfaces.iter().filter(of_library));
+    grants.interfaces().iter().filter(of_host).chain(libraries).cloned().collect()
+}
+
 /// Links the granted interfaces. Types are checked here, before any of the guest's code runs.
 fn link(
     engine: &Engine,
     component: &Component,
     grants: &Grants,
 ) -> Result<InstancePre<HostState>, RunError> {
-    let linker = interfaces::link(&engine.inner, grants.interfaces()).map_err(|name| {
+    let granted = host_interfaces(grants);
+    let linker = interfaces::link(&engine.inner, &granted).map_err(|name| {
         RunError::new(
             ReasonCode::ImportNotGranted,
             format!("this host does not serve the interface `{name}`"),
         )
     })?;
     for (name, _) in component.component_type().imports(&engine.inner) {
-        if !grants.interfaces().contains(name) {
+        if !granted.contains(name) {
             return Err(RunError::new(
                 ReasonCode::ImportNotGranted,
                 format!("the component imports `{name}`, which was not granted"),

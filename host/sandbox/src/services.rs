@@ -4,10 +4,14 @@
 //! worker implements [`OutputTables`] and [`GuestLog`], so no guest call touches a file here.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use glovebox_contract::media::MediaType;
 use glovebox_contract::reason::ReasonCode;
+
+pub use crate::memory::Budget;
 
 /// Code of a failed host call, as the guest sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +180,21 @@ pub trait OutputTables: Send {
     fn finish(&mut self, output: &str) -> Result<OutputSummary, HostError>;
 }
 
+/// The files of a run's volumes. Which there are, and how long each is, the grants say.
+pub trait VolumeFiles: Send {
+    /// The `length` bytes from `offset` on of a granted file that has as many.
+    ///
+    /// # Errors
+    /// [`ReasonCode::VolumeChanged`] when it has them no more.
+    fn read(
+        &self,
+        volume: &str,
+        path: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, HostError>;
+}
+
 /// Importance of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LogLevel {
@@ -194,8 +213,40 @@ pub trait GuestLog: Send {
     /// One line, already capped and free of control characters.
     fn log(&mut self, level: LogLevel, message: &str);
 
+    /// An output of a cell, whole, within the log limit; a text is free of control characters.
+    fn display(&mut self, media_type: MediaType, data: &[u8]);
+
     /// How far the guest says it is.
     fn progress(&mut self, done: u64, total: Option<u64>);
+}
+
+/// One log for a guest and for the libraries whose functions its queries call.
+#[derive(Clone)]
+pub struct SharedLog(Arc<Mutex<Box<dyn GuestLog>>>);
+
+impl SharedLog {
+    /// Shares `log`.
+    pub fn new(log: Box<dyn GuestLog>) -> Self {
+        Self(Arc::new(Mutex::new(log)))
+    }
+
+    fn with(&self, tell: impl FnOnce(&mut dyn GuestLog)) {
+        tell(self.0.lock().unwrap_or_else(PoisonError::into_inner).as_mut());
+    }
+}
+
+impl GuestLog for SharedLog {
+    fn log(&mut self, level: LogLevel, message: &str) {
+        self.with(|log| log.log(level, message));
+    }
+
+    fn display(&mut self, media_type: MediaType, data: &[u8]) {
+        self.with(|log| log.display(media_type, data));
+    }
+
+    fn progress(&mut self, done: u64, total: Option<u64>) {
+        self.with(|log| log.progress(done, total));
+    }
 }
 
 /// Everything one run may reach on the host.
@@ -206,4 +257,66 @@ pub struct Services {
     pub outputs: Box<dyn OutputTables>,
     /// Log and progress.
     pub log: Box<dyn GuestLog>,
+    /// Files of volumes.
+    pub volumes: Box<dyn VolumeFiles>,
+    /// Memory of the guest, shared with the libraries whose functions its queries call.
+    pub memory: Budget,
+}
+
+/// Services for a component that reaches none: nothing that would call them is linked.
+pub(crate) struct Nothing;
+
+fn not_linked<T>() -> Result<T, HostError> {
+    let detail = "a library reaches no table, query or output";
+    Err(HostError::new(ErrorCode::NotGranted, ReasonCode::ImportNotGranted, detail))
+}
+
+impl QueryEngine for Nothing {
+    fn table_schema(&self, _: &str) -> Result<SchemaRef, HostError> {
+        not_linked()
+    }
+
+    fn scan(&mut self, _: &str, _: ScanOptions) -> Result<Box<dyn BatchStream>, HostError> {
+        not_linked()
+    }
+
+    fn query(&mut self, _: &str, _: &[Scalar]) -> Result<Box<dyn BatchStream>, HostError> {
+        not_linked()
+    }
+
+    fn run_script(&mut self, _: &str, _: &mut dyn OutputTables) -> Result<(), HostError> {
+        not_linked()
+    }
+}
+
+impl OutputTables for Nothing {
+    fn schema(&self, _: &str) -> Result<SchemaRef, HostError> {
+        not_linked()
+    }
+
+    fn open(&mut self, _: &str) -> Result<(), HostError> {
+        not_linked()
+    }
+
+    fn write(&mut self, _: &str, _: &RecordBatch) -> Result<(), HostError> {
+        not_linked()
+    }
+
+    fn finish(&mut self, _: &str) -> Result<OutputSummary, HostError> {
+        not_linked()
+    }
+}
+
+impl VolumeFiles for Nothing {
+    fn read(&self, _: &str, _: &str, _: u64, _: u64) -> Result<Vec<u8>, HostError> {
+        not_linked()
+    }
+}
+
+impl GuestLog for Nothing {
+    fn log(&mut self, _: LogLevel, _: &str) {}
+
+    fn display(&mut self, _: MediaType, _: &[u8]) {}
+
+    fn progress(&mut self, _: u64, _: Option<u64>) {}
 }

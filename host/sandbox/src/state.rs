@@ -7,12 +7,16 @@ use glovebox_contract::column::Column;
 use glovebox_contract::grants::Grants;
 use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::statement::FileDigest;
 use wasmtime::component::{Resource, ResourceTable, ResourceTableError};
 
 use crate::interfaces::bindings::types;
-use crate::memory::{Budget, guest_bytes};
+use crate::memory::Budget;
 use crate::outputs::OutputLedger;
-use crate::services::{ErrorCode, GuestLog, HostError, QueryEngine, Services};
+use crate::services::{
+    ErrorCode, GuestLog, HostError, Nothing, QueryEngine, Services, SharedLog,
+    VolumeFiles,
+};
 
 /// Most handles that a guest holds at a time.
 const MAX_HANDLES: usize = 4096;
@@ -24,6 +28,7 @@ pub(crate) struct HostState {
     pub(crate) query: Box<dyn QueryEngine>,
     pub(crate) outputs: OutputLedger,
     pub(crate) log: Box<dyn GuestLog>,
+    pub(crate) volumes: Box<dyn VolumeFiles>,
     /// Bytes of log text that are left.
     pub(crate) log_bytes: u64,
     pub(crate) facts: Facts,
@@ -44,6 +49,7 @@ pub(crate) struct Facts {
     pub(crate) batch_bytes: u64,
     pub(crate) parameters: BTreeMap<String, ParameterValue>,
     pub(crate) tables: BTreeMap<String, Vec<Column>>,
+    pub(crate) volumes: BTreeMap<String, BTreeMap<String, FileDigest>>,
 }
 
 impl HostState {
@@ -53,10 +59,11 @@ impl HostState {
         let text = |name: &dyn fmt::Display| name.to_string();
         Self {
             handles,
-            budget: Budget::new(guest_bytes(grants.limits())),
+            budget: services.memory,
             query: services.query,
             outputs: OutputLedger::new(services.outputs, grants),
             log: services.log,
+            volumes: services.volumes,
             log_bytes: grants.limits().log_bytes,
             facts: Facts {
                 run: grants.run().to_string(),
@@ -67,6 +74,36 @@ impl HostState {
                 batch_bytes: grants.limits().batch_bytes,
                 parameters: grants.parameters().iter().map(|(n, v)| (text(n), v.clone())).collect(),
                 tables: grants.tables().iter().map(|(n, c)| (text(n), c.clone())).collect(),
+                volumes: grants.volumes().iter().map(|(n, f)| (text(n), f.clone())).collect(),
+            },
+            last_error: None,
+            failure: None,
+        }
+    }
+
+    /// The host of a library whose functions SQL calls: it has batches, a log and nothing else.
+    pub(crate) fn of_library(budget: Budget, batch_bytes: u64, log: Option<SharedLog>) -> Self {
+        let mut handles = ResourceTable::new();
+        handles.set_max_capacity(MAX_HANDLES);
+        Self {
+            handles,
+            budget,
+            query: Box::new(Nothing),
+            outputs: OutputLedger::empty(Box::new(Nothing)),
+            volumes: Box::new(Nothing),
+            // The log has a limit of its own.
+            log_bytes: if log.is_some() { u64::MAX } else { 0 },
+            log: log.map_or_else(|| Box::new(Nothing) as Box<dyn GuestLog>, |log| Box::new(log)),
+            facts: Facts {
+                run: String::new(),
+                room: String::new(),
+                notebook: String::new(),
+                revision: String::new(),
+                started_at: 0,
+                batch_bytes,
+                parameters: BTreeMap::new(),
+                tables: BTreeMap::new(),
+                volumes: BTreeMap::new(),
             },
             last_error: None,
             failure: None,
@@ -115,6 +152,7 @@ fn is_final(reason: ReasonCode) -> bool {
         ReasonCode::InputUnreadable
             | ReasonCode::InputCorrupt
             | ReasonCode::InputChanged
+            | ReasonCode::VolumeChanged
             | ReasonCode::ScratchLimit
             | ReasonCode::StorageFull
             | ReasonCode::Internal

@@ -10,12 +10,13 @@ use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::grants::Grants;
 use glovebox_contract::limits::Limits;
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest};
+use glovebox_contract::media::MediaType;
 use glovebox_contract::reason::ReasonCode;
 
 use crate::arrow_types::columns_to_schema;
 use crate::services::{
-    BatchStream, ErrorCode, GuestLog, HostError, LogLevel, OutputSummary, OutputTables,
-    QueryEngine, Scalar, ScanOptions, Services,
+    BatchStream, Budget, ErrorCode, GuestLog, HostError, LogLevel, OutputSummary, OutputTables,
+    QueryEngine, Scalar, ScanOptions, Services, VolumeFiles,
 };
 
 pub(crate) fn limits() -> Limits {
@@ -60,9 +61,16 @@ pub(crate) fn grants(interfaces: &[&str]) -> Grants {
             {"name": "origin", "type": "utf8_view"},
             {"name": "n", "type": "int64"},
         ]},
+        "volumes": {"air.model": {
+            "short": {"bytes": 5, "digest": ContentDigest::of(b"12345")},
+            "sub/weights": {"bytes": VOLUME_FILE.len(), "digest": ContentDigest::of(VOLUME_FILE)},
+        }},
     }))
     .unwrap()
 }
+
+/// Content of the file `sub/weights` of the volume `air.model`.
+pub(crate) const VOLUME_FILE: &[u8] = b"0123456789";
 
 /// What a run did, as lines.
 #[derive(Clone, Default)]
@@ -82,6 +90,8 @@ impl Journal {
             query: Box::new(FakeQuery(self.clone())),
             outputs: Box::new(FakeOutputs(self.clone(), BTreeMap::new())),
             log: Box::new(FakeLog(self.clone())),
+            volumes: Box::new(FakeVolumes),
+            memory: Budget::of_run(&grants(&[])),
         }
     }
 }
@@ -205,11 +215,37 @@ impl OutputTables for FakeOutputs {
     }
 }
 
+/// The one file of [`grants`] as it is, and one that has become shorter.
+struct FakeVolumes;
+
+impl VolumeFiles for FakeVolumes {
+    fn read(
+        &self,
+        volume: &str,
+        path: &str,
+        offset: u64,
+        length: u64,
+    ) -> Result<Vec<u8>, HostError> {
+        assert_eq!(volume, "air.model");
+        let changed = || {
+            let reason = ReasonCode::VolumeChanged;
+            HostError::new(ErrorCode::Internal, reason, "air.model has changed")
+        };
+        let bytes = if path == "sub/weights" { VOLUME_FILE } else { &[] };
+        let end = usize::try_from(offset + length).unwrap();
+        bytes.get(usize::try_from(offset).unwrap()..end).map(<[u8]>::to_vec).ok_or_else(changed)
+    }
+}
+
 struct FakeLog(Journal);
 
 impl GuestLog for FakeLog {
     fn log(&mut self, level: LogLevel, message: &str) {
         self.0.note(format!("log {level:?} {message}"));
+    }
+
+    fn display(&mut self, media_type: MediaType, data: &[u8]) {
+        self.0.note(format!("display {media_type} {}", String::from_utf8_lossy(data)));
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
@@ -256,6 +292,7 @@ fn leb128(mut number: usize) -> Vec<u8> {
 /// not fit a register go to an address that comes last.
 const FUNCTIONS: &[(&str, &str, &str, &str)] = &[
     ("log", "logging", "log", "(param i32 i32 i32)"),
+    ("display", "logging", "display", "(param i32 i32 i32 i32)"),
     ("script", "script", "run", "(param i32 i32 i32)"),
     ("query", "sql", "query", "(param i32 i32 i32 i32 i32)"),
     ("open-table", "tables", "open-table", "(param i32 i32 i32)"),
@@ -276,6 +313,9 @@ const FUNCTIONS: &[(&str, &str, &str, &str)] = &[
     ("create-schema", "data", "[static]schema.create", "(param i32 i32 i32)"),
     ("open", "outputs", "open-output", "(param i32 i32 i32)"),
     ("write", "outputs", "[method]output.write", "(param i32 i32 i32)"),
+    ("open-file", "volumes", "open-file", "(param i32 i32 i32 i32 i32)"),
+    ("read-file", "volumes", "[method]file.read", "(param i32 i64 i32 i32)"),
+    ("list-files", "volumes", "list-files", "(param i32 i32 i32)"),
     ("finish", "outputs", "[static]output.finish", "(param i32 i32)"),
     ("drop-output", "outputs", "[resource-drop]output", "(param i32)"),
 ];
@@ -327,6 +367,7 @@ pub(crate) mod texts {
         (data (i32.const 5110) "corrupt")
         (data (i32.const 5120) "refused")
         (data (i32.const 5130) "panic")
+        (data (i32.const 5140) "air.model")
     "#;
 }
 

@@ -10,8 +10,10 @@ use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::event::{Compiled, Event};
 use glovebox_job::job::CompileJob;
 use glovebox_sandbox::admission::{admit, served_interfaces};
+use glovebox_sandbox::compose::Part;
 use glovebox_sandbox::engine::Engine;
 
+use crate::libraries;
 use crate::work::{Failure, own_usage, read_whole};
 
 pub(crate) fn compile(
@@ -31,14 +33,16 @@ pub(crate) fn compile(
     }
     let inspection = admit(&bytes, &served_interfaces(), &job.limits)
         .map_err(|error| Failure::new(error.reason(), error.detail()))?;
+    let composed = libraries::compose(job, Part { bytes: &bytes, inspection: &inspection }, &mut descriptors)?;
     let manifest = inspection.manifest.ok_or_else(|| {
         Failure::new(ReasonCode::ComponentRefused, "the component has no manifest section")
     })?;
     let engine =
         Engine::new().map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
     let code = engine
-        .compile(&bytes)
+        .compile(composed.as_deref().unwrap_or(&bytes))
         .map_err(|error| Failure::new(ReasonCode::ComponentRefused, error.to_string()))?;
+    libraries::check_functions(&engine, &code, &manifest, &job.limits)?;
     descriptors.take(job.machine_code)?.write_all_at(&code, 0).map_err(|error| {
         Failure::new(storage_reason(&error), "the machine code could not be written")
     })?;

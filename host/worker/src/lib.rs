@@ -4,6 +4,7 @@
 //! so ([`launcher_main`], [`worker_main`]); `glovebox-room` starts it through `glovebox-job`. The
 //! process that holds keys is never this one, and this one never holds a key.
 
+pub mod content;
 pub mod jail;
 pub mod outputs;
 
@@ -11,10 +12,12 @@ mod compile;
 mod describe;
 mod entry;
 mod launcher;
+mod libraries;
 mod log;
 mod panic;
 mod run;
 mod usage;
+mod volumes;
 mod work;
 
 pub use entry::{Started, launcher_main, start, worker_main};

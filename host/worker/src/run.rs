@@ -11,12 +11,15 @@ use glovebox_job::event::Event;
 use glovebox_job::job::{self, MachineCode, RunJob};
 use glovebox_query::{InputTable, Session, SessionSettings};
 use glovebox_sandbox::engine::{CompiledComponent, Engine};
+use glovebox_sandbox::functions::FunctionLibrary;
 use glovebox_sandbox::run::run_notebook;
-use glovebox_sandbox::services::Services;
+use glovebox_sandbox::services::{Budget, Services, SharedLog};
 
 use crate::jail::Confined;
+use crate::libraries;
 use crate::log::EventLog;
 use crate::outputs::Outputs;
+use crate::volumes::Volumes;
 use crate::work::{Failure, Host, own_usage, query_files, query_format, read_whole};
 
 /// Rows of a batch that crosses to the guest, unless the guest asks for fewer.
@@ -32,16 +35,22 @@ pub(crate) fn run(
     let engine =
         Engine::new().map_err(|error| Failure::new(ReasonCode::Internal, error.to_string()))?;
     let component = load(&engine, &job.machine_code, &mut descriptors)?;
-    let session = session(&job, &mut descriptors, confined)?;
+    let memory = Budget::of_run(grants);
+    let log = SharedLog::new(Box::new(EventLog::new(Arc::clone(host), grants.limits().log_bytes)));
+    let libraries = libraries::load(&engine, &job, &mut descriptors, &log, &memory)?;
+    let session = session(&job, libraries, &mut descriptors, confined)?;
     let mut files = BTreeMap::new();
     for output in &job.outputs {
         files.insert(output.name.clone(), descriptors.take(output.descriptor)?);
     }
     let outputs = Outputs::new(grants, &job.computation, files)?;
+    let volumes = Volumes::new(grants, &job.volumes, &mut descriptors)?;
     let services = Services {
         query: Box::new(session),
         outputs: Box::new(outputs.clone()),
-        log: Box::new(EventLog::new(Arc::clone(host), grants.limits().log_bytes)),
+        log: Box::new(log),
+        volumes: Box::new(volumes),
+        memory,
     };
     run_notebook(&engine, &component, grants, services)
         .map_err(|error| Failure::new(error.reason(), error.detail()))?;
@@ -49,7 +58,7 @@ pub(crate) fn run(
 }
 
 /// Loads machine code after a look at its digest.
-fn load(
+pub(crate) fn load(
     engine: &Engine,
     code: &MachineCode,
     descriptors: &mut ReceivedDescriptors,
@@ -69,6 +78,7 @@ fn load(
 
 fn session(
     job: &RunJob,
+    libraries: Vec<Arc<FunctionLibrary>>,
     descriptors: &mut ReceivedDescriptors,
     confined: &Confined,
 ) -> Result<Session, Failure> {
@@ -90,7 +100,7 @@ fn session(
         batch_rows: BATCH_ROWS,
         parameters: job.grants.parameters().clone(),
     };
-    Ok(Session::new(tables, settings)?)
+    Ok(Session::with_libraries(tables, libraries, settings)?)
 }
 
 fn input_table(
@@ -106,6 +116,7 @@ fn input_table(
         format: query_format(input.format),
         file_columns: Some(input.file_columns.clone()),
         granted,
+        renamed: input.renamed.clone(),
         files: query_files(&input.files, descriptors)?,
     })
 }

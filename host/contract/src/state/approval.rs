@@ -58,7 +58,7 @@ impl RoomState {
         }
         let revision = version.revision.clone()?;
         Ok(ApprovedNotebook {
-            libraries: self.granted_libraries(&version.asset.manifest),
+            libraries: self.granted_libraries(&version.asset.manifest, notebook.author()),
             revision,
             volumes: self.granted_volumes(&version.asset.manifest),
             asset: version.asset.clone(),
@@ -66,13 +66,19 @@ impl RoomState {
     }
 
     /// The closure of a manifest's libraries. A bound revision has found them all.
-    fn granted_libraries(&self, manifest: &Manifest) -> BTreeMap<AssetName, GrantedLibrary> {
+    fn granted_libraries(
+        &self,
+        manifest: &Manifest,
+        author: &Alias,
+    ) -> BTreeMap<AssetName, GrantedLibrary> {
         let granted = |name: &AssetName| {
-            let asset = self.assets.library(name)?.asset();
+            let library = self.assets.library(name)?;
+            let asset = library.asset();
             let library = GrantedLibrary {
                 component: asset.component,
                 functions: asset.manifest.functions.clone(),
                 interfaces: asset.interfaces.clone(),
+                private: asset.hidden && library.owner() != author,
                 requirements: asset.manifest.libraries.clone(),
             };
             Some((name.clone(), library))

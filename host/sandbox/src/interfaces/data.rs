@@ -52,7 +52,7 @@ impl Schema {
 }
 
 impl RecordBatch {
-    pub(super) fn new(batch: ArrowBatch, boundary: SchemaRef, charge: Arc<Charge>) -> Self {
+    pub(crate) fn new(batch: ArrowBatch, boundary: SchemaRef, charge: Arc<Charge>) -> Self {
         Self { batch, boundary, charge, _view: None }
     }
 
@@ -69,7 +69,7 @@ impl RecordBatch {
     }
 
     /// The data.
-    pub(super) fn batch(&self) -> &ArrowBatch {
+    pub(crate) fn batch(&self) -> &ArrowBatch {
         &self.batch
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field as ArrowField, Fields, Schema as ArrowSchema, SchemaRef};
-use glovebox_contract::column::ColumnType;
+use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::reason::ReasonCode;
 use wasmtime::component::{ComponentType, Lift, Lower};
 
@@ -21,11 +21,20 @@ const MAX_TYPE_BYTES: usize = 64 * 1024;
 /// `data.field`.
 #[derive(Debug, Clone, ComponentType, Lift, Lower)]
 #[component(record)]
-pub(super) struct Field {
+pub(crate) struct Field {
     name: String,
     #[component(name = "data-type")]
     data_type: String,
     nullable: bool,
+}
+
+impl Field {
+    /// Whether it describes `column`.
+    pub(crate) fn is(&self, column: &Column) -> bool {
+        self.name == column.name
+            && self.nullable == column.nullable
+            && self.data_type == column.column_type.logical().to_string()
+    }
 }
 
 /// The schema that a guest sees of data with `schema`.

@@ -41,6 +41,26 @@ fn scalar_of(value: &ParameterValue) -> types::Scalar {
     }
 }
 
+/// A value for a guest.
+pub(crate) fn told(scalar: &Scalar) -> types::Scalar {
+    match scalar {
+        Scalar::Null => types::Scalar::Null,
+        Scalar::Boolean(value) => types::Scalar::Boolean(*value),
+        Scalar::Int64(value) => types::Scalar::Int64(*value),
+        Scalar::UInt64(value) => types::Scalar::Uint64(*value),
+        Scalar::Float64(value) => types::Scalar::Float64(*value),
+        Scalar::Utf8(value) => types::Scalar::Utf8(value.clone()),
+        Scalar::Binary(value) => types::Scalar::Binary(value.clone()),
+        Scalar::Date32(value) => types::Scalar::Date32(*value),
+        Scalar::TimestampMicros(value) => types::Scalar::TimestampMicros(*value),
+        Scalar::Decimal128 { value, precision, scale } => {
+            // The two halves of the number's bits.
+            let (low, high) = (*value as u64, (*value >> 64) as i64);
+            types::Scalar::Decimal128((low, high, *precision, *scale))
+        }
+    }
+}
+
 /// A placeholder's value from a guest.
 pub(super) fn placeholder(scalar: types::Scalar) -> Result<Scalar, HostError> {
     Ok(match scalar {

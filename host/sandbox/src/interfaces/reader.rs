@@ -20,7 +20,7 @@ pub struct BatchReader {
 }
 
 impl BatchReader {
-    pub(super) fn new(stream: Box<dyn BatchStream>) -> Result<Self, HostError> {
+    pub(crate) fn new(stream: Box<dyn BatchStream>) -> Result<Self, HostError> {
         let boundary = boundary_of(&stream.schema())?;
         Ok(Self { stream, boundary, rest: None })
     }
@@ -64,7 +64,7 @@ impl BatchReader {
 }
 
 /// How many of the first rows have at most `max_bytes` once encoded; at least one.
-fn fitting_rows(batch: &ArrowBatch, max_bytes: u64) -> usize {
+pub(crate) fn fitting_rows(batch: &ArrowBatch, max_bytes: u64) -> usize {
     let mut rows = batch.num_rows();
     while rows > 1 {
         let slice = batch.slice(0, rows);
