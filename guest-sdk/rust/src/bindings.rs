@@ -2668,6 +2668,484 @@ pub mod glovebox {
                 }
             }
         }
+        /// Read-only files whose digests the revision pins, e.g. model weights.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod volumes {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Error = super::super::super::glovebox::guest::types::Error;
+            #[derive(Clone)]
+            pub struct FileInfo {
+                /// Path in the volume, with `/` between its parts.
+                pub path: _rt::String,
+                pub size: u64,
+                /// Digest of the content, e.g. `blake3:9f86…`.
+                pub digest: _rt::String,
+            }
+            impl ::core::fmt::Debug for FileInfo {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("FileInfo")
+                        .field("path", &self.path)
+                        .field("size", &self.size)
+                        .field("digest", &self.digest)
+                        .finish()
+                }
+            }
+            #[derive(Debug)]
+            #[repr(transparent)]
+            pub struct File {
+                handle: _rt::Resource<File>,
+            }
+            impl File {
+                #[doc(hidden)]
+                pub unsafe fn from_handle(handle: u32) -> Self {
+                    Self {
+                        handle: unsafe { _rt::Resource::from_handle(handle) },
+                    }
+                }
+                #[doc(hidden)]
+                pub fn take_handle(&self) -> u32 {
+                    _rt::Resource::take_handle(&self.handle)
+                }
+                #[doc(hidden)]
+                pub fn handle(&self) -> u32 {
+                    _rt::Resource::handle(&self.handle)
+                }
+            }
+            unsafe impl _rt::WasmResource for File {
+                #[inline]
+                unsafe fn drop(_handle: u32) {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "[resource-drop]file"]
+                        fn drop(_: i32);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn drop(_: i32) {
+                        unreachable!()
+                    }
+                    unsafe {
+                        drop(_handle as i32);
+                    }
+                }
+            }
+            impl File {
+                #[allow(unused_unsafe, clippy::all)]
+                #[allow(async_fn_in_trait)]
+                pub fn info(&self) -> FileInfo {
+                    unsafe {
+                        #[repr(align(8))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 8 + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 8
+                                + 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]file.info"]
+                            fn wit_import1(_: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                            unreachable!()
+                        }
+                        wit_import1((self).handle() as i32, ptr0);
+                        let l2 = *ptr0.add(0).cast::<*mut u8>();
+                        let l3 = *ptr0
+                            .add(::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len4 = l3;
+                        let bytes4 = _rt::Vec::from_raw_parts(l2.cast(), len4, len4);
+                        let l5 = *ptr0
+                            .add(2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<i64>();
+                        let l6 = *ptr0
+                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                            .cast::<*mut u8>();
+                        let l7 = *ptr0
+                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                            .cast::<usize>();
+                        let len8 = l7;
+                        let bytes8 = _rt::Vec::from_raw_parts(l6.cast(), len8, len8);
+                        let result9 = FileInfo {
+                            path: _rt::string_lift(bytes4),
+                            size: l5 as u64,
+                            digest: _rt::string_lift(bytes8),
+                        };
+                        result9
+                    }
+                }
+            }
+            impl File {
+                #[allow(unused_unsafe, clippy::all)]
+                /// The bytes from `offset` on: at most `length`, at most the room's batch
+                /// limit, none at the end of the file or behind it.
+                #[allow(async_fn_in_trait)]
+                pub fn read(
+                    &self,
+                    offset: u64,
+                    length: u32,
+                ) -> Result<_rt::Vec<u8>, Error> {
+                    unsafe {
+                        #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                        #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                        struct RetArea(
+                            [::core::mem::MaybeUninit<
+                                u8,
+                            >; 4 * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let mut ret_area = RetArea(
+                            [::core::mem::MaybeUninit::uninit(); 4
+                                * ::core::mem::size_of::<*const u8>()],
+                        );
+                        let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                        #[cfg(target_arch = "wasm32")]
+                        #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                        unsafe extern "C" {
+                            #[link_name = "[method]file.read"]
+                            fn wit_import1(_: i32, _: i64, _: i32, _: *mut u8);
+                        }
+                        #[cfg(not(target_arch = "wasm32"))]
+                        unsafe extern "C" fn wit_import1(
+                            _: i32,
+                            _: i64,
+                            _: i32,
+                            _: *mut u8,
+                        ) {
+                            unreachable!()
+                        }
+                        wit_import1(
+                            (self).handle() as i32,
+                            _rt::as_i64(&offset),
+                            _rt::as_i32(&length),
+                            ptr0,
+                        );
+                        let l2 = i32::from(*ptr0.add(0).cast::<u8>());
+                        let result10 = match l2 {
+                            0 => {
+                                let e = {
+                                    let l3 = *ptr0
+                                        .add(::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l4 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len5 = l4;
+                                    <_ as From<
+                                        _rt::Vec<_>,
+                                    >>::from(_rt::Vec::from_raw_parts(l3.cast(), len5, len5))
+                                };
+                                Ok(e)
+                            }
+                            1 => {
+                                let e = {
+                                    let l6 = i32::from(
+                                        *ptr0.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                    );
+                                    let l7 = *ptr0
+                                        .add(2 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<*mut u8>();
+                                    let l8 = *ptr0
+                                        .add(3 * ::core::mem::size_of::<*const u8>())
+                                        .cast::<usize>();
+                                    let len9 = l8;
+                                    let bytes9 = _rt::Vec::from_raw_parts(
+                                        l7.cast(),
+                                        len9,
+                                        len9,
+                                    );
+                                    super::super::super::glovebox::guest::types::Error {
+                                        code: super::super::super::glovebox::guest::types::ErrorCode::_lift(
+                                            l6 as u8,
+                                        ),
+                                        message: _rt::string_lift(bytes9),
+                                    }
+                                };
+                                Err(e)
+                            }
+                            _ => _rt::invalid_enum_discriminant(),
+                        };
+                        result10
+                    }
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn list_volumes() -> _rt::Vec<_rt::String> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "list-volumes"]
+                        fn wit_import1(_: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let base7 = l2;
+                    let len7 = l3;
+                    let mut result7 = _rt::Vec::with_capacity(len7);
+                    for i in 0..len7 {
+                        let base = base7
+                            .add(i * (2 * ::core::mem::size_of::<*const u8>()));
+                        let e7 = {
+                            let l4 = *base.add(0).cast::<*mut u8>();
+                            let l5 = *base
+                                .add(::core::mem::size_of::<*const u8>())
+                                .cast::<usize>();
+                            let len6 = l5;
+                            let bytes6 = _rt::Vec::from_raw_parts(l4.cast(), len6, len6);
+                            _rt::string_lift(bytes6)
+                        };
+                        result7.push(e7);
+                    }
+                    _rt::cabi_dealloc(
+                        base7,
+                        len7 * (2 * ::core::mem::size_of::<*const u8>()),
+                        ::core::mem::size_of::<*const u8>(),
+                    );
+                    let result8 = result7;
+                    result8
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn list_files(volume: &str) -> Result<_rt::Vec<FileInfo>, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = volume;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let ptr1 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "list-files"]
+                        fn wit_import2(_: *mut u8, _: usize, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(_: *mut u8, _: usize, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import2(ptr0.cast_mut(), len0, ptr1);
+                    let l3 = i32::from(*ptr1.add(0).cast::<u8>());
+                    let result18 = match l3 {
+                        0 => {
+                            let e = {
+                                let l4 = *ptr1
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l5 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base13 = l4;
+                                let len13 = l5;
+                                let mut result13 = _rt::Vec::with_capacity(len13);
+                                for i in 0..len13 {
+                                    let base = base13
+                                        .add(i * (8 + 4 * ::core::mem::size_of::<*const u8>()));
+                                    let e13 = {
+                                        let l6 = *base.add(0).cast::<*mut u8>();
+                                        let l7 = *base
+                                            .add(::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len8 = l7;
+                                        let bytes8 = _rt::Vec::from_raw_parts(
+                                            l6.cast(),
+                                            len8,
+                                            len8,
+                                        );
+                                        let l9 = *base
+                                            .add(2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>();
+                                        let l10 = *base
+                                            .add(8 + 2 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l11 = *base
+                                            .add(8 + 3 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let len12 = l11;
+                                        let bytes12 = _rt::Vec::from_raw_parts(
+                                            l10.cast(),
+                                            len12,
+                                            len12,
+                                        );
+                                        FileInfo {
+                                            path: _rt::string_lift(bytes8),
+                                            size: l9 as u64,
+                                            digest: _rt::string_lift(bytes12),
+                                        }
+                                    };
+                                    result13.push(e13);
+                                }
+                                _rt::cabi_dealloc(
+                                    base13,
+                                    len13 * (8 + 4 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                                result13
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l14 = i32::from(
+                                    *ptr1.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l15 = *ptr1
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l16 = *ptr1
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len17 = l16;
+                                let bytes17 = _rt::Vec::from_raw_parts(
+                                    l15.cast(),
+                                    len17,
+                                    len17,
+                                );
+                                super::super::super::glovebox::guest::types::Error {
+                                    code: super::super::super::glovebox::guest::types::ErrorCode::_lift(
+                                        l14 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes17),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result18
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            #[allow(async_fn_in_trait)]
+            pub fn open_file(volume: &str, path: &str) -> Result<File, Error> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let vec0 = volume;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = path;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let ptr2 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "glovebox:guest/volumes@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "open-file"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import3(ptr0.cast_mut(), len0, ptr1.cast_mut(), len1, ptr2);
+                    let l4 = i32::from(*ptr2.add(0).cast::<u8>());
+                    let result10 = match l4 {
+                        0 => {
+                            let e = {
+                                let l5 = *ptr2
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<i32>();
+                                File::from_handle(l5 as u32)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr2.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                let l7 = *ptr2
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l8 = *ptr2
+                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len9 = l8;
+                                let bytes9 = _rt::Vec::from_raw_parts(
+                                    l7.cast(),
+                                    len9,
+                                    len9,
+                                );
+                                super::super::super::glovebox::guest::types::Error {
+                                    code: super::super::super::glovebox::guest::types::ErrorCode::_lift(
+                                        l6 as u8,
+                                    ),
+                                    message: _rt::string_lift(bytes9),
+                                }
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result10
+                }
+            }
+        }
         /// Text and progress for the parties whom the room names as log readers.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod logging {
@@ -3142,9 +3620,89 @@ macro_rules! __export_notebook_impl {
         () = { #[rustfmt::skip] #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.60.0:glovebox:guest@0.1.0:notebook:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2568] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2865] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x89\x13\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb2\x15\x01A\x02\x01\
+A\x19\x01B\x04\x01r\x05\x06run-ids\x04rooms\x09components\x0frevision-digests\x0a\
+started-atx\x04\0\x08run-info\x03\0\0\x01@\0\0\x01\x04\0\x0bcurrent-run\x01\x02\x03\
+\0\x1cglovebox:guest/context@0.1.0\x05\0\x01B\x08\x01m\x07\x0bnot-granted\x10inv\
+alid-argument\x0fschema-mismatch\x0elimit-exceeded\x0dpolicy-denied\x06closed\x08\
+internal\x04\0\x0aerror-code\x03\0\0\x01r\x02\x04code\x01\x07messages\x04\0\x05e\
+rror\x03\0\x02\x01p}\x01o\x04wx}~\x01q\x0a\x04null\0\0\x07boolean\x01\x7f\0\x05i\
+nt64\x01x\0\x06uint64\x01w\0\x07float64\x01u\0\x04utf8\x01s\0\x06binary\x01\x04\0\
+\x06date32\x01z\0\x10timestamp-micros\x01x\0\x0adecimal128\x01\x05\0\x04\0\x06sc\
+alar\x03\0\x06\x03\0\x1aglovebox:guest/types@0.1.0\x05\x01\x02\x03\0\x01\x05erro\
+r\x02\x03\0\x01\x06scalar\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\
+\x03\x02\x01\x03\x04\0\x06scalar\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x01\x04name\
+s\0\x04\x04\0\x03get\x01\x05\x01o\x02s\x03\x01p\x06\x01@\0\0\x07\x04\0\x03all\x01\
+\x08\x03\0\x1fglovebox:guest/parameters@0.1.0\x05\x04\x01B.\x02\x03\x02\x01\x02\x04\
+\0\x05error\x03\0\0\x01r\x03\x04names\x09data-types\x08nullable\x7f\x04\0\x05fie\
+ld\x03\0\x02\x01r\x02\x06lengthw\x0anull-countw\x04\0\x0afield-node\x03\0\x04\x01\
+p\x05\x01p}\x01p\x07\x01r\x02\x05nodes\x06\x07buffers\x08\x04\0\x07columns\x03\0\
+\x09\x04\0\x06schema\x03\x01\x04\0\x0crecord-batch\x03\x01\x04\0\x0cbatch-reader\
+\x03\x01\x01p\x03\x01i\x0b\x01j\x01\x0f\x01\x01\x01@\x01\x06fields\x0e\0\x10\x04\
+\0\x15[static]schema.create\x01\x11\x01h\x0b\x01@\x01\x04self\x12\0\x0e\x04\0\x15\
+[method]schema.fields\x01\x13\x01i\x0c\x01j\x01\x14\x01\x01\x01@\x03\x06schema\x12\
+\x08num-rowsw\x07columns\x0a\0\x15\x04\0![static]record-batch.from-columns\x01\x16\
+\x01h\x0c\x01@\x01\x04self\x17\0\x0f\x04\0\x1b[method]record-batch.schema\x01\x18\
+\x01@\x01\x04self\x17\0w\x04\0\x1d[method]record-batch.num-rows\x01\x19\x01py\x01\
+j\x01\x0a\x01\x01\x01@\x02\x04self\x17\x07indices\x1a\0\x1b\x04\0\x1c[method]rec\
+ord-batch.columns\x01\x1c\x01@\x03\x04self\x17\x06offsetw\x06lengthw\0\x15\x04\0\
+\x1a[method]record-batch.slice\x01\x1d\x01@\x02\x04self\x17\x07indices\x1a\0\x15\
+\x04\0\x1c[method]record-batch.project\x01\x1e\x01h\x0d\x01@\x01\x04self\x1f\0\x0f\
+\x04\0\x1b[method]batch-reader.schema\x01\x20\x01k\x14\x01j\x01!\x01\x01\x01@\x01\
+\x04self\x1f\0\"\x04\0\x19[method]batch-reader.next\x01#\x03\0\x19glovebox:guest\
+/data@0.1.0\x05\x05\x02\x03\0\x03\x06schema\x02\x03\0\x03\x0cbatch-reader\x01B\x1c\
+\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06schema\x03\
+\0\x02\x02\x03\x02\x01\x07\x04\0\x0cbatch-reader\x03\0\x04\x01ps\x01k\x06\x01ks\x01\
+kw\x01ky\x01r\x04\x07columns\x07\x06filter\x08\x05limit\x09\x0abatch-rows\x0a\x04\
+\0\x0cscan-options\x03\0\x0b\x04\0\x05table\x03\x01\x01h\x0d\x01i\x03\x01@\x01\x04\
+self\x0e\0\x0f\x04\0\x14[method]table.schema\x01\x10\x01i\x05\x01j\x01\x11\x01\x01\
+\x01@\x02\x04self\x0e\x07options\x0c\0\x12\x04\0\x12[method]table.scan\x01\x13\x01\
+@\0\0\x06\x04\0\x0blist-tables\x01\x14\x01i\x0d\x01j\x01\x15\x01\x01\x01@\x01\x04\
+names\0\x16\x04\0\x0aopen-table\x01\x17\x03\0\x1bglovebox:guest/tables@0.1.0\x05\
+\x08\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x03\x04\
+\0\x06scalar\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x0cbatch-reader\x03\0\x04\x01p\x03\
+\x01i\x05\x01j\x01\x07\x01\x01\x01@\x02\x09statements\x0aparameters\x06\0\x08\x04\
+\0\x05query\x01\x09\x03\0\x18glovebox:guest/sql@0.1.0\x05\x09\x02\x03\0\x03\x0cr\
+ecord-batch\x01B\x1b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x06\
+\x04\0\x06schema\x03\0\x02\x02\x03\x02\x01\x0a\x04\0\x0crecord-batch\x03\0\x04\x01\
+r\x02\x04rowsw\x05bytesw\x04\0\x0eoutput-summary\x03\0\x06\x04\0\x06output\x03\x01\
+\x01h\x08\x01i\x03\x01@\x01\x04self\x09\0\x0a\x04\0\x15[method]output.schema\x01\
+\x0b\x01h\x05\x01j\0\x01\x01\x01@\x02\x04self\x09\x05batch\x0c\0\x0d\x04\0\x14[m\
+ethod]output.write\x01\x0e\x01i\x08\x01j\x01\x07\x01\x01\x01@\x01\x04this\x0f\0\x10\
+\x04\0\x15[static]output.finish\x01\x11\x01ps\x01@\0\0\x12\x04\0\x0clist-outputs\
+\x01\x13\x01j\x01\x0f\x01\x01\x01@\x01\x04names\0\x14\x04\0\x0bopen-output\x01\x15\
+\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x17\x02\x03\x02\x01\x02\x04\0\
+\x05error\x03\0\0\x01r\x03\x04paths\x04sizew\x06digests\x04\0\x09file-info\x03\0\
+\x02\x04\0\x04file\x03\x01\x01h\x04\x01@\x01\x04self\x05\0\x03\x04\0\x11[method]\
+file.info\x01\x06\x01p}\x01j\x01\x07\x01\x01\x01@\x03\x04self\x05\x06offsetw\x06\
+lengthy\0\x08\x04\0\x11[method]file.read\x01\x09\x01ps\x01@\0\0\x0a\x04\0\x0clis\
+t-volumes\x01\x0b\x01p\x03\x01j\x01\x0c\x01\x01\x01@\x01\x06volumes\0\x0d\x04\0\x0a\
+list-files\x01\x0e\x01i\x04\x01j\x01\x0f\x01\x01\x01@\x02\x06volumes\x04paths\0\x10\
+\x04\0\x09open-file\x01\x11\x03\0\x1cglovebox:guest/volumes@0.1.0\x05\x0c\x01B\x0a\
+\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05l\
+evel\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\
+\x03\x01\0\x04\0\x08progress\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\
+\0\x04\0\x07display\x01\x06\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0d\x01B\x05\
+\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\x03\
+run\x01\x03\x04\0\x18glovebox:guest/run@0.1.0\x05\x0e\x04\0\x1dglovebox:guest/no\
+tebook@0.1.0\x04\0\x0b\x0e\x01\0\x08notebook\x03\0\0\0G\x09producers\x01\x0cproc\
+essed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
+        };
+    };
+}
+#[doc(inline)]
+pub use __export_notebook_impl as export_notebook;
+#[rustfmt::skip]
+#[cfg(target_arch = "wasm32")]
+#[unsafe(
+    link_section = "component-type:wit-bindgen:0.60.0:glovebox:guest@0.1.0:notebook-with-all-of-its-exports-removed:encoded world"
+)]
+#[doc(hidden)]
+#[allow(clippy::octal_escapes)]
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2863] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x90\x15\x01A\x02\x01\
 A\x17\x01B\x04\x01r\x05\x06run-ids\x04rooms\x09components\x0frevision-digests\x0a\
 started-atx\x04\0\x08run-info\x03\0\0\x01@\0\0\x01\x04\0\x0bcurrent-run\x01\x02\x03\
 \0\x1cglovebox:guest/context@0.1.0\x05\0\x01B\x08\x01m\x07\x0bnot-granted\x10inv\
@@ -3195,87 +3753,21 @@ r\x02\x04rowsw\x05bytesw\x04\0\x0eoutput-summary\x03\0\x06\x04\0\x06output\x03\x
 ethod]output.write\x01\x0e\x01i\x08\x01j\x01\x07\x01\x01\x01@\x01\x04this\x0f\0\x10\
 \x04\0\x15[static]output.finish\x01\x11\x01ps\x01@\0\0\x12\x04\0\x0clist-outputs\
 \x01\x13\x01j\x01\x0f\x01\x01\x01@\x01\x04names\0\x14\x04\0\x0bopen-output\x01\x15\
-\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x0a\x01m\x04\x05debug\x04inf\
-o\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\
-\x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\x03\x01\0\x04\0\x08progre\
-ss\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\0\x04\0\x07display\x01\x06\
-\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x01B\x05\x02\x03\x02\x01\x02\x04\0\
-\x05error\x03\0\0\x01j\0\x01\x01\x01@\0\0\x02\x04\0\x03run\x01\x03\x04\0\x18glov\
-ebox:guest/run@0.1.0\x05\x0d\x04\0\x1dglovebox:guest/notebook@0.1.0\x04\0\x0b\x0e\
-\x01\0\x08notebook\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compon\
-ent\x070.254.2\x10wit-bindgen-rust\x060.60.0";
-        };
-    };
-}
-#[doc(inline)]
-pub use __export_notebook_impl as export_notebook;
-#[rustfmt::skip]
-#[cfg(target_arch = "wasm32")]
-#[unsafe(
-    link_section = "component-type:wit-bindgen:0.60.0:glovebox:guest@0.1.0:notebook-with-all-of-its-exports-removed:encoded world"
-)]
-#[doc(hidden)]
-#[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2566] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe7\x12\x01A\x02\x01\
-A\x15\x01B\x04\x01r\x05\x06run-ids\x04rooms\x09components\x0frevision-digests\x0a\
-started-atx\x04\0\x08run-info\x03\0\0\x01@\0\0\x01\x04\0\x0bcurrent-run\x01\x02\x03\
-\0\x1cglovebox:guest/context@0.1.0\x05\0\x01B\x08\x01m\x07\x0bnot-granted\x10inv\
-alid-argument\x0fschema-mismatch\x0elimit-exceeded\x0dpolicy-denied\x06closed\x08\
-internal\x04\0\x0aerror-code\x03\0\0\x01r\x02\x04code\x01\x07messages\x04\0\x05e\
-rror\x03\0\x02\x01p}\x01o\x04wx}~\x01q\x0a\x04null\0\0\x07boolean\x01\x7f\0\x05i\
-nt64\x01x\0\x06uint64\x01w\0\x07float64\x01u\0\x04utf8\x01s\0\x06binary\x01\x04\0\
-\x06date32\x01z\0\x10timestamp-micros\x01x\0\x0adecimal128\x01\x05\0\x04\0\x06sc\
-alar\x03\0\x06\x03\0\x1aglovebox:guest/types@0.1.0\x05\x01\x02\x03\0\x01\x05erro\
-r\x02\x03\0\x01\x06scalar\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\
-\x03\x02\x01\x03\x04\0\x06scalar\x03\0\x02\x01j\x01\x03\x01\x01\x01@\x01\x04name\
-s\0\x04\x04\0\x03get\x01\x05\x01o\x02s\x03\x01p\x06\x01@\0\0\x07\x04\0\x03all\x01\
-\x08\x03\0\x1fglovebox:guest/parameters@0.1.0\x05\x04\x01B.\x02\x03\x02\x01\x02\x04\
-\0\x05error\x03\0\0\x01r\x03\x04names\x09data-types\x08nullable\x7f\x04\0\x05fie\
-ld\x03\0\x02\x01r\x02\x06lengthw\x0anull-countw\x04\0\x0afield-node\x03\0\x04\x01\
-p\x05\x01p}\x01p\x07\x01r\x02\x05nodes\x06\x07buffers\x08\x04\0\x07columns\x03\0\
-\x09\x04\0\x06schema\x03\x01\x04\0\x0crecord-batch\x03\x01\x04\0\x0cbatch-reader\
-\x03\x01\x01p\x03\x01i\x0b\x01j\x01\x0f\x01\x01\x01@\x01\x06fields\x0e\0\x10\x04\
-\0\x15[static]schema.create\x01\x11\x01h\x0b\x01@\x01\x04self\x12\0\x0e\x04\0\x15\
-[method]schema.fields\x01\x13\x01i\x0c\x01j\x01\x14\x01\x01\x01@\x03\x06schema\x12\
-\x08num-rowsw\x07columns\x0a\0\x15\x04\0![static]record-batch.from-columns\x01\x16\
-\x01h\x0c\x01@\x01\x04self\x17\0\x0f\x04\0\x1b[method]record-batch.schema\x01\x18\
-\x01@\x01\x04self\x17\0w\x04\0\x1d[method]record-batch.num-rows\x01\x19\x01py\x01\
-j\x01\x0a\x01\x01\x01@\x02\x04self\x17\x07indices\x1a\0\x1b\x04\0\x1c[method]rec\
-ord-batch.columns\x01\x1c\x01@\x03\x04self\x17\x06offsetw\x06lengthw\0\x15\x04\0\
-\x1a[method]record-batch.slice\x01\x1d\x01@\x02\x04self\x17\x07indices\x1a\0\x15\
-\x04\0\x1c[method]record-batch.project\x01\x1e\x01h\x0d\x01@\x01\x04self\x1f\0\x0f\
-\x04\0\x1b[method]batch-reader.schema\x01\x20\x01k\x14\x01j\x01!\x01\x01\x01@\x01\
-\x04self\x1f\0\"\x04\0\x19[method]batch-reader.next\x01#\x03\0\x19glovebox:guest\
-/data@0.1.0\x05\x05\x02\x03\0\x03\x06schema\x02\x03\0\x03\x0cbatch-reader\x01B\x1c\
-\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x06\x04\0\x06schema\x03\
-\0\x02\x02\x03\x02\x01\x07\x04\0\x0cbatch-reader\x03\0\x04\x01ps\x01k\x06\x01ks\x01\
-kw\x01ky\x01r\x04\x07columns\x07\x06filter\x08\x05limit\x09\x0abatch-rows\x0a\x04\
-\0\x0cscan-options\x03\0\x0b\x04\0\x05table\x03\x01\x01h\x0d\x01i\x03\x01@\x01\x04\
-self\x0e\0\x0f\x04\0\x14[method]table.schema\x01\x10\x01i\x05\x01j\x01\x11\x01\x01\
-\x01@\x02\x04self\x0e\x07options\x0c\0\x12\x04\0\x12[method]table.scan\x01\x13\x01\
-@\0\0\x06\x04\0\x0blist-tables\x01\x14\x01i\x0d\x01j\x01\x15\x01\x01\x01@\x01\x04\
-names\0\x16\x04\0\x0aopen-table\x01\x17\x03\0\x1bglovebox:guest/tables@0.1.0\x05\
-\x08\x01B\x0b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x03\x04\
-\0\x06scalar\x03\0\x02\x02\x03\x02\x01\x07\x04\0\x0cbatch-reader\x03\0\x04\x01p\x03\
-\x01i\x05\x01j\x01\x07\x01\x01\x01@\x02\x09statements\x0aparameters\x06\0\x08\x04\
-\0\x05query\x01\x09\x03\0\x18glovebox:guest/sql@0.1.0\x05\x09\x02\x03\0\x03\x0cr\
-ecord-batch\x01B\x1b\x02\x03\x02\x01\x02\x04\0\x05error\x03\0\0\x02\x03\x02\x01\x06\
-\x04\0\x06schema\x03\0\x02\x02\x03\x02\x01\x0a\x04\0\x0crecord-batch\x03\0\x04\x01\
-r\x02\x04rowsw\x05bytesw\x04\0\x0eoutput-summary\x03\0\x06\x04\0\x06output\x03\x01\
-\x01h\x08\x01i\x03\x01@\x01\x04self\x09\0\x0a\x04\0\x15[method]output.schema\x01\
-\x0b\x01h\x05\x01j\0\x01\x01\x01@\x02\x04self\x09\x05batch\x0c\0\x0d\x04\0\x14[m\
-ethod]output.write\x01\x0e\x01i\x08\x01j\x01\x07\x01\x01\x01@\x01\x04this\x0f\0\x10\
-\x04\0\x15[static]output.finish\x01\x11\x01ps\x01@\0\0\x12\x04\0\x0clist-outputs\
-\x01\x13\x01j\x01\x0f\x01\x01\x01@\x01\x04names\0\x14\x04\0\x0bopen-output\x01\x15\
-\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x0a\x01m\x04\x05debug\x04inf\
-o\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x07messages\x01\0\
-\x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\x03\x01\0\x04\0\x08progre\
-ss\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\0\x04\0\x07display\x01\x06\
-\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0c\x04\0=glovebox:guest/notebook-wit\
-h-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(notebook-with-all-of-its-exp\
-orts-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x07\
-0.254.2\x10wit-bindgen-rust\x060.60.0";
+\x03\0\x1cglovebox:guest/outputs@0.1.0\x05\x0b\x01B\x17\x02\x03\x02\x01\x02\x04\0\
+\x05error\x03\0\0\x01r\x03\x04paths\x04sizew\x06digests\x04\0\x09file-info\x03\0\
+\x02\x04\0\x04file\x03\x01\x01h\x04\x01@\x01\x04self\x05\0\x03\x04\0\x11[method]\
+file.info\x01\x06\x01p}\x01j\x01\x07\x01\x01\x01@\x03\x04self\x05\x06offsetw\x06\
+lengthy\0\x08\x04\0\x11[method]file.read\x01\x09\x01ps\x01@\0\0\x0a\x04\0\x0clis\
+t-volumes\x01\x0b\x01p\x03\x01j\x01\x0c\x01\x01\x01@\x01\x06volumes\0\x0d\x04\0\x0a\
+list-files\x01\x0e\x01i\x04\x01j\x01\x0f\x01\x01\x01@\x02\x06volumes\x04paths\0\x10\
+\x04\0\x09open-file\x01\x11\x03\0\x1cglovebox:guest/volumes@0.1.0\x05\x0c\x01B\x0a\
+\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05l\
+evel\x01\x07messages\x01\0\x04\0\x03log\x01\x02\x01kw\x01@\x02\x04donew\x05total\
+\x03\x01\0\x04\0\x08progress\x01\x04\x01p}\x01@\x02\x0amedia-types\x04data\x05\x01\
+\0\x04\0\x07display\x01\x06\x03\0\x1cglovebox:guest/logging@0.1.0\x05\x0d\x04\0=\
+glovebox:guest/notebook-with-all-of-its-exports-removed@0.1.0\x04\0\x0b.\x01\0(n\
+otebook-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed\
+-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

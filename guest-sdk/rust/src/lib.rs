@@ -92,6 +92,7 @@ mod room;
 mod row;
 mod scalar;
 mod types;
+mod volume;
 #[doc(hidden)]
 pub mod wit;
 
@@ -117,6 +118,7 @@ pub use room::{
 pub use row::{Cell, Row};
 pub use scalar::{Date, FromScalar, Scalar};
 pub use types::{DataType, Field, TimeUnit};
+pub use volume::{File, FileInfo, Volume};
 
 pub use buffer::Native;
 

@@ -47,6 +47,14 @@ impl MockRoom {
         self
     }
 
+    /// Adds a file to a volume.
+    #[must_use]
+    pub fn file(mut self, volume: &str, path: &str, content: impl AsRef<[u8]>) -> Self {
+        let files = self.given.volumes.entry(volume.into()).or_default();
+        files.insert(path.into(), content.as_ref().into());
+        self
+    }
+
     /// Says which rows of `table` a scan with exactly this `filter` keeps.
     #[must_use]
     pub fn filter(

@@ -39,8 +39,10 @@ pub struct InputTable {
     pub format: FileFormat,
     /// All columns of the files, when the host knows them; checked against the files.
     pub file_columns: Option<Vec<Column>>,
-    /// The columns the run may see, with the types it sees.
+    /// The columns the run may see, with the names and the types it sees.
     pub granted: Vec<Column>,
+    /// The files' name of each granted column that they call otherwise.
+    pub renamed: BTreeMap<String, String>,
     /// Its files, in the order in which a scan reads them.
     pub files: Vec<InputFile>,
 }

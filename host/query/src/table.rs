@@ -1,5 +1,6 @@
 //! A granted table: files with some of their columns.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::compute::can_cast_types;
@@ -33,11 +34,14 @@ use crate::input::{FileFormat, InputTable};
 use crate::store::{GrantedFiles, STORE_URL};
 
 /// A table whose files are in the store and agree with what was granted.
+///
+/// Its granted columns have the names that the run knows. What the files call them is known in
+/// here only, and in no error.
 #[derive(Debug)]
 pub(crate) struct PreparedTable {
     format: FileFormat,
-    /// Columns that the reader of the format has to know: for Parquet and NDJSON the granted
-    /// ones, for CSV and Arrow, which go by position, all.
+    /// All columns of the files, or, where the reader finds columns by name, at least the granted
+    /// ones; with the names in the files.
     read: SchemaRef,
     /// For each granted column its position in `read`.
     positions: Vec<usize>,
@@ -45,22 +49,35 @@ pub(crate) struct PreparedTable {
     files: Vec<PartitionedFile>,
 }
 
+/// A granted column and its name in the files.
+struct Wanted<'a> {
+    column: &'a Column,
+    in_files: &'a str,
+}
+
 impl PreparedTable {
     /// Checks the files of `table` against its grant and moves them to `store`.
     pub(crate) fn new(number: usize, table: InputTable, store: &mut GrantedFiles) -> Result<Self> {
-        let InputTable { name, format, file_columns, granted, files } = table;
+        let InputTable { name, format, file_columns, granted, renamed, files } = table;
         let what = format!("table {name}");
+        let wanted: Vec<Wanted> = granted
+            .iter()
+            .map(|column| Wanted {
+                column,
+                in_files: renamed.get(&column.name).unwrap_or(&column.name),
+            })
+            .collect();
         let mismatch =
             |detail: String| error(ReasonCode::SchemaMismatch, format!("{what}: {detail}"));
         let mut read: Option<SchemaRef> = None;
         for (index, file) in files.iter().enumerate() {
             let schema = match format {
-                FileFormat::Ndjson => check_length(file).map(|()| ndjson_schema(&granted)),
-                FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &granted)),
+                FileFormat::Ndjson => check_length(file).map(|()| ndjson_schema(&wanted)),
+                FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &wanted)),
                 FileFormat::Parquet | FileFormat::ArrowIpc => file_schema(format, file, 0),
             }
             .map_err(|failure| input(&what, index, &failure))?;
-            check_columns(&schema, &granted)
+            check_columns(&schema, &wanted)
                 .map_err(|detail| mismatch(format!("file {}: {detail}", index + 1)))?;
             let by_position = matches!(format, FileFormat::Csv | FileFormat::ArrowIpc);
             match &read {
@@ -86,7 +103,7 @@ impl PreparedTable {
         });
         let fields: Vec<_> = fields.collect();
         let positions: Option<Vec<_>> =
-            granted.iter().map(|column| read.index_of(&column.name).ok()).collect();
+            wanted.iter().map(|column| read.index_of(column.in_files).ok()).collect();
         let positions = positions.ok_or_else(|| mismatch("a granted column is missing".into()))?;
         Ok(Self {
             format,
@@ -124,22 +141,39 @@ impl PreparedTable {
         });
         let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let (read, positions) = match self.format {
-            // These readers find columns by name and cast them.
-            FileFormat::Parquet | FileFormat::Ndjson => {
-                (Arc::clone(&schema), (0..schema.fields().len()).collect())
-            }
-            FileFormat::Csv => {
-                let fields = self.read.fields().iter().map(|field| {
-                    match schema.field_with_name(field.name()) {
-                        Ok(granted) => Arc::new(granted.clone()),
-                        Err(_) => Arc::clone(field),
-                    }
-                });
-                (Arc::new(Schema::new(fields.collect::<Vec<_>>())), self.positions.clone())
-            }
+            FileFormat::Parquet | FileFormat::Ndjson => self.by_name(&schema),
+            FileFormat::Csv => (self.by_position(&schema), self.positions.clone()),
             FileFormat::ArrowIpc => (Arc::clone(&self.read), self.positions.clone()),
         };
         GrantedTable { format: self.format, read, positions, schema, files: self.files.clone() }
+    }
+
+    /// For readers that find columns by name and cast them: the granted columns, each once, and
+    /// where each column of `schema` is among them.
+    fn by_name(&self, schema: &Schema) -> (SchemaRef, Vec<usize>) {
+        let mut fields: Vec<Field> = Vec::new();
+        let mut places: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut positions = Vec::with_capacity(self.positions.len());
+        for (granted, position) in schema.fields().iter().zip(&self.positions) {
+            let place = *places.entry(*position).or_insert(fields.len());
+            if place == fields.len() {
+                let name = self.read.fields().get(*position).map_or("", |field| field.name());
+                fields.push(granted.as_ref().clone().with_name(name));
+            }
+            positions.push(place);
+        }
+        (Arc::new(Schema::new(fields)), positions)
+    }
+
+    /// For readers that parse text by position: all columns, the granted ones with their types.
+    fn by_position(&self, schema: &Schema) -> SchemaRef {
+        let mut fields = self.read.fields().to_vec();
+        for (granted, position) in schema.fields().iter().zip(&self.positions) {
+            if let Some(field) = fields.get_mut(*position) {
+                *field = Arc::new(granted.as_ref().clone().with_name(field.name()));
+            }
+        }
+        Arc::new(Schema::new(fields))
     }
 }
 
@@ -223,8 +257,16 @@ impl TableProvider for GrantedTable {
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let wanted = projection.unwrap_or(&all);
         let schema: SchemaRef = Arc::new(self.schema.project(wanted)?);
-        let positions: Vec<usize> =
-            wanted.iter().filter_map(|column| self.positions.get(*column).copied()).collect();
+        // A column that has two names is read once.
+        let mut positions: Vec<usize> = Vec::with_capacity(wanted.len());
+        let mut sources = Vec::with_capacity(wanted.len());
+        for position in wanted.iter().filter_map(|column| self.positions.get(*column)) {
+            let known = positions.iter().position(|known| known == position);
+            sources.push(known.unwrap_or(positions.len()));
+            if known.is_none() {
+                positions.push(*position);
+            }
+        }
         let (files, statistics) = self.statistics(state, &reader).await?;
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
@@ -238,34 +280,42 @@ impl TableProvider for GrantedTable {
             .with_limit(limit)
             .build();
         let plan = reader.create_physical_plan(state, scan).await?;
-        conform(plan, &schema)
+        conform(plan, &schema, &sources)
     }
 }
 
-/// `plan` with its columns cast to the types of `schema` where they differ in encoding.
-fn conform(plan: Arc<dyn ExecutionPlan>, schema: &SchemaRef) -> PlanResult<Arc<dyn ExecutionPlan>> {
+/// `plan` with the columns of `schema`: for each of them, `sources` says where it is in `plan`.
+/// They get their names, and their types where they differ in encoding.
+fn conform(
+    plan: Arc<dyn ExecutionPlan>,
+    schema: &SchemaRef,
+    sources: &[usize],
+) -> PlanResult<Arc<dyn ExecutionPlan>> {
     let found = plan.schema();
-    let same = found
-        .fields()
-        .iter()
-        .zip(schema.fields())
-        .all(|(found, wanted)| found.data_type() == wanted.data_type());
+    let same = found.fields().len() == schema.fields().len()
+        && found.fields().iter().zip(schema.fields()).all(|(found, wanted)| {
+            found.data_type() == wanted.data_type() && found.name() == wanted.name()
+        });
     if same {
         return Ok(plan);
     }
-    let expressions = schema.fields().iter().enumerate().map(|(index, field)| {
-        let column: Arc<dyn PhysicalExpr> = Arc::new(ColumnExpr::new(field.name(), index));
-        let cast: Arc<dyn PhysicalExpr> =
-            Arc::new(CastExpr::new(column, field.data_type().clone(), None));
-        (cast, field.name().clone())
+    let expressions = schema.fields().iter().zip(sources).map(|(wanted, source)| {
+        let field = found.fields().get(*source).unwrap_or(wanted);
+        let column: Arc<dyn PhysicalExpr> = Arc::new(ColumnExpr::new(field.name(), *source));
+        let value: Arc<dyn PhysicalExpr> = if field.data_type() == wanted.data_type() {
+            column
+        } else {
+            Arc::new(CastExpr::new(column, wanted.data_type().clone(), None))
+        };
+        (value, wanted.name().clone())
     });
     Ok(Arc::new(ProjectionExec::try_new(expressions.collect::<Vec<_>>(), plan)?))
 }
 
 /// Whether the file has every granted column with a compatible type.
-fn check_columns(file: &Schema, granted: &[Column]) -> Result<(), String> {
-    for Column { name, column_type, .. } in granted {
-        let mut found = file.fields().iter().filter(|field| field.name() == name);
+fn check_columns(file: &Schema, wanted: &[Wanted]) -> Result<(), String> {
+    for Wanted { column: Column { name, column_type, .. }, in_files } in wanted {
+        let mut found = file.fields().iter().filter(|field| field.name() == in_files);
         let field = match (found.next(), found.next()) {
             (Some(field), None) => field,
             (None, _) => return Err(format!("column `{}` is missing", name.escape_debug())),
@@ -289,20 +339,22 @@ fn check_columns(file: &Schema, granted: &[Column]) -> Result<(), String> {
 }
 
 /// Objects may leave any field out, so the granted columns are all there is to know.
-fn ndjson_schema(granted: &[Column]) -> Schema {
-    let fields = granted
-        .iter()
-        .map(|column| Field::new(&column.name, column_type_to_arrow(&column.column_type), true));
+fn ndjson_schema(wanted: &[Wanted]) -> Schema {
+    let types: BTreeMap<&str, &Column> =
+        wanted.iter().map(|wanted| (wanted.in_files, wanted.column)).collect();
+    let fields = types
+        .into_iter()
+        .map(|(name, column)| Field::new(name, column_type_to_arrow(&column.column_type), true));
     Schema::new(fields.collect::<Vec<_>>())
 }
 
 /// The columns of the header, the granted ones with their types. Others are never parsed.
-fn csv_schema(names: &[String], granted: &[Column]) -> Schema {
+fn csv_schema(names: &[String], wanted: &[Wanted]) -> Schema {
     let fields = names.iter().map(|name| {
-        let data_type = granted
+        let data_type = wanted
             .iter()
-            .find(|column| &column.name == name)
-            .map_or(DataType::Utf8, |column| column_type_to_arrow(&column.column_type));
+            .find(|wanted| wanted.in_files == name)
+            .map_or(DataType::Utf8, |wanted| column_type_to_arrow(&wanted.column.column_type));
         Field::new(name, data_type, true)
     });
     Schema::new(fields.collect::<Vec<_>>())
@@ -317,3 +369,6 @@ fn loosen(one: &Schema, other: &Schema) -> Schema {
     });
     Schema::new(fields.collect::<Vec<_>>())
 }
+
+#[cfg(test)]
+mod tests;

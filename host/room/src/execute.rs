@@ -11,8 +11,9 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{OutputFile, Usage};
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Event, LogLevel, OutputSummary, ResourceUsage};
-use glovebox_job::job::{InputTable, Job, MachineCode, OutputFile as StagedOutput, RunJob};
-use glovebox_job::limits::ProcessLimits;
+use glovebox_job::job::{
+    InputTable, Job, MachineCode, OutputFile as StagedOutput, RunJob, VolumeFile,
+};
 use glovebox_job::process::{Worker, WorkerError};
 
 use crate::components::CachedCode;
@@ -38,11 +39,13 @@ struct Failure {
 pub(crate) fn execute(
     settings: &WorkerSettings,
     started: StartedRun,
+    worker: Result<Worker, WorkerError>,
     observer: &mut dyn RunObserver,
 ) -> FinishedRun {
     let mut log = GuestLog::new(started.grants.limits().log_bytes);
     let mut usage = ResourceUsage::default();
-    let outcome = run_worker(settings, &started, observer, &mut log, &mut usage).and_then(|said| {
+    let said = run_worker(worker, &started, observer, &mut log, &mut usage);
+    let outcome = said.and_then(|said| {
         settings.pass(CrashPoint::WorkerFinished);
         Ok(check(&started, &said)?)
     });
@@ -67,7 +70,7 @@ pub(crate) fn execute(
 }
 
 fn run_worker(
-    settings: &WorkerSettings,
+    worker: Result<Worker, WorkerError>,
     started: &StartedRun,
     observer: &mut dyn RunObserver,
     log: &mut GuestLog,
@@ -76,8 +79,7 @@ fn run_worker(
     let limits = started.grants.limits();
     let deadline = started.started + Duration::from_secs(limits.wall_seconds);
     let (job, descriptors) = job(started)?;
-    let mut worker =
-        Worker::spawn(&settings.program, settings.jail, ProcessLimits::of_run(limits))?;
+    let mut worker = worker?;
     worker.send(&job, descriptors, deadline)?;
     let last = worker.wait(deadline, |event| match event {
         Event::Progress { done, total } => observer.progress(*done, *total),
@@ -112,7 +114,7 @@ fn run_worker(
 fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
     let mut descriptors = DescriptorList::new();
     let mut inputs = Vec::new();
-    for (table, input) in &started.inputs {
+    for (table, input) in &started.inputs.tables {
         inputs.push(InputTable {
             file_columns: input.file_columns.clone(),
             files: input_files(&input.opened, &mut descriptors)?,
@@ -139,8 +141,27 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
         machine_code,
         outputs,
         partitions: partitions(&started.grants),
+        volumes: volume_files(started, &mut descriptors)?,
     }));
     Ok((job, descriptors))
+}
+
+fn volume_files(
+    started: &StartedRun,
+    descriptors: &mut DescriptorList,
+) -> Result<Vec<VolumeFile>> {
+    let mut files = Vec::new();
+    for (volume, opened) in &started.inputs.volumes {
+        for (path, opened) in &opened.files {
+            let file = opened.file.try_clone().trying(|| "hand over a volume's file".into())?;
+            files.push(VolumeFile {
+                descriptor: descriptors.push(file),
+                path: path.clone(),
+                volume: volume.clone(),
+            });
+        }
+    }
+    Ok(files)
 }
 
 fn hand_over(code: &CachedCode, descriptors: &mut DescriptorList) -> Result<MachineCode> {
@@ -166,9 +187,7 @@ fn check(
     started: &StartedRun,
     said: &BTreeMap<Identifier, OutputSummary>,
 ) -> Result<BTreeMap<Identifier, OutputFile>> {
-    for input in started.inputs.values() {
-        input.opened.check_unchanged()?;
-    }
+    started.inputs.check_unchanged()?;
     let mut files = BTreeMap::new();
     let mut total = 0_u64;
     for (name, declared) in started.grants.outputs() {
@@ -191,7 +210,7 @@ fn check(
         {
             return Err(too_large(ReasonCode::OutputBytes, name));
         }
-        files.insert(name.clone(), OutputFile { bytes, digest, rows: said.rows });
+        files.insert(name.clone(), OutputFile { bytes, content: said.content, digest, rows: said.rows });
     }
     started.staged.seal(files.keys())?;
     Ok(files)

@@ -19,6 +19,7 @@
 //! | accept, review, pause, resume, rotate, delete | [`Room::submit`] | `Accept`, `Review`, … |
 //! | look at a party's files in a jailed child | [`tables::DescribedTable::read`] | |
 //! | add a table | [`Room::add_table`] | `Asset(Table)` |
+//! | read a volume's files, add it | [`Room::measure_volume`], [`Room::add_volume`] | `Asset(Volume)` |
 //! | add a notebook: checked, compiled, kept | [`Room::add_notebook`] | `Asset(Notebook)` |
 //! | add a library, the same way | [`Room::add_library`] | `Asset(Library)` |
 //! | the bytes of a component, verified | [`Room::component`] | |
@@ -69,6 +70,7 @@ mod staging;
 mod store;
 pub mod tables;
 mod tree;
+pub mod volumes;
 pub mod worker;
 
 pub use error::RoomError;

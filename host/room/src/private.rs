@@ -2,9 +2,10 @@
 //! guest said.
 
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use glovebox_contract::digest::{Blake3Digest, ContentDigest, Sha256Digest};
+use glovebox_contract::media::MediaType;
 use glovebox_contract::name::{RunId, TableName};
 use glovebox_job::event::LogLevel;
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -22,6 +23,16 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// What a cell of a guest displayed: hostile bytes of one of the listed types. Whoever shows them
+/// switches scripts and network off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Display {
+    /// What it is.
+    pub media_type: MediaType,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
 /// Remembers where a table is, in the transaction that appends its statement.
 pub(crate) fn put_source(
     transaction: &Transaction<'_>,
@@ -30,15 +41,32 @@ pub(crate) fn put_source(
 ) -> Result<()> {
     let columns = serde_json::to_string(&source.file_columns)
         .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
+    let aliases = serde_json::to_string(&source.aliases)
+        .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
     let format = serde_json::to_string(&source.format)
         .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
     transaction
         .execute(
-            "INSERT OR REPLACE INTO source (table_name, path, format, file_columns)
-                 VALUES (?, ?, ?, ?)",
-            params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns],
+            "INSERT OR REPLACE INTO source (table_name, path, format, file_columns, aliases)
+                 VALUES (?, ?, ?, ?, ?)",
+            params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns, aliases],
         )
         .trying(|| format!("remember where table {table} is"))?;
+    Ok(())
+}
+
+/// Remembers where a volume is, in the transaction that appends its statement.
+pub(crate) fn put_volume(
+    transaction: &Transaction<'_>,
+    volume: &TableName,
+    path: &Path,
+) -> Result<()> {
+    transaction
+        .execute(
+            "INSERT OR REPLACE INTO volume (volume_name, path) VALUES (?, ?)",
+            params![volume.as_str(), path.as_os_str().as_bytes()],
+        )
+        .trying(|| format!("remember where volume {volume} is"))?;
     Ok(())
 }
 
@@ -67,6 +95,17 @@ pub(crate) fn put_run_words(
             .and_then(|mut insert| insert.execute(params![run_id, line, level, message]))
             .trying(storing)?;
     }
+    for (number, Display { media_type, data }) in (0_u64..).zip(&words.displays) {
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO run_display (run, number, media_type, data)
+                 VALUES (?, ?, ?, ?)",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![run_id, number, media_type.as_str(), data])
+            })
+            .trying(storing)?;
+    }
     Ok(())
 }
 
@@ -75,27 +114,40 @@ impl Store {
         let row = self
             .connection
             .query_row(
-                "SELECT path, format, file_columns FROM source WHERE table_name = ?",
+                "SELECT path, format, file_columns, aliases FROM source WHERE table_name = ?",
                 [table.as_str()],
                 |row| {
                     Ok((
                         row.get::<_, Vec<u8>>(0)?,
                         row.get::<_, String>(1)?,
                         row.get::<_, String>(2)?,
+                        row.get::<_, String>(3)?,
                     ))
                 },
             )
             .optional()
             .trying(|| format!("look up where table {table} is"))?;
-        let Some((path, format, columns)) = row else { return Ok(None) };
+        let Some((path, format, columns, aliases)) = row else { return Ok(None) };
         let damaged = |error: serde_json::Error| {
             RoomError::internal(format!("the entry for table {table} is damaged")).because(error)
         };
         Ok(Some(Source {
+            aliases: serde_json::from_str(&aliases).map_err(damaged)?,
             path: PathBuf::from(std::ffi::OsString::from_vec(path)),
             format: serde_json::from_str(&format).map_err(damaged)?,
             file_columns: serde_json::from_str(&columns).map_err(damaged)?,
         }))
+    }
+
+    /// Where a volume is.
+    pub(crate) fn volume(&self, volume: &TableName) -> Result<Option<PathBuf>> {
+        let select = "SELECT path FROM volume WHERE volume_name = ?";
+        let path = self
+            .connection
+            .query_row(select, [volume.as_str()], |row| row.get::<_, Vec<u8>>(0))
+            .optional()
+            .trying(|| format!("look up where volume {volume} is"))?;
+        Ok(path.map(|path| PathBuf::from(std::ffi::OsString::from_vec(path))))
     }
 
     /// Runs of which words are kept.
@@ -111,7 +163,7 @@ impl Store {
     /// Forgets what a run said.
     pub(crate) fn remove_run_words(&self, run: &RunId) -> Result<()> {
         let run = run.to_string();
-        for table in ["run_log", "run_detail"] {
+        for table in ["run_display", "run_log", "run_detail"] {
             self.connection
                 .execute(&format!("DELETE FROM {table} WHERE run = ?"), [&run])
                 .trying(|| format!("remove the log lines of run {run}"))?;
@@ -146,7 +198,26 @@ impl Store {
                 .map_err(|error| RoomError::internal(reading()).because(error))?;
             log.push(LogLine { level, message });
         }
-        Ok(RunWords { detail, operator_detail, log })
+        let displays = self.displays(&run_id).trying(reading)?;
+        Ok(RunWords { detail, displays, log, operator_detail })
+    }
+
+    fn displays(&self, run: &str) -> rusqlite::Result<Vec<Display>> {
+        let select = "SELECT media_type, data FROM run_display WHERE run = ? ORDER BY number";
+        let mut statement = self.connection.prepare_cached(select)?;
+        let rows = statement.query_map([run], |row| {
+            let media_type: String = row.get(0)?;
+            // Another version of this program may have known more types.
+            let media_type = media_type.parse().ok();
+            Ok(media_type.map(|media_type| (media_type, row.get(1))))
+        })?;
+        let mut displays = Vec::new();
+        for row in rows {
+            if let Some((media_type, data)) = row? {
+                displays.push(Display { media_type, data: data? });
+            }
+        }
+        Ok(displays)
     }
 }
 
@@ -158,6 +229,8 @@ pub(crate) struct RunWords {
     /// Why the run failed, for the operator of this host: it may name files and hold what a dying
     /// process said.
     pub(crate) operator_detail: Option<String>,
+    /// What its cells displayed, oldest first.
+    pub(crate) displays: Vec<Display>,
     /// The lines that the component logged, oldest first.
     pub(crate) log: Vec<LogLine>,
 }

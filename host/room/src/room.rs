@@ -192,6 +192,7 @@ impl Room {
     pub fn submit(&mut self, envelope: &Envelope) -> Result<Applied> {
         let own_call = match envelope.unverified().map(|statement| statement.body) {
             Ok(Body::Asset(AssetStatement::Table(_))) => Some("a table, with its files"),
+            Ok(Body::Asset(AssetStatement::Volume(_))) => Some("a volume, with its files"),
             Ok(Body::Asset(AssetStatement::Notebook(_))) => Some("a notebook, with its component"),
             Ok(Body::RunRequest(_)) => Some("a run request, to be run at once"),
             Ok(Body::OutputRead(_)) => Some("a read of an output, to be answered with it"),

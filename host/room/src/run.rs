@@ -20,10 +20,10 @@ use crate::components::{CachedCode, CodeCache, ComponentStore, code_key};
 use crate::crash::CrashPoint;
 use crate::error::{Result, RoomError};
 use crate::execute;
+use crate::inputs::OpenedInputs;
 use crate::libraries::Libraries;
 use crate::private::RunWords;
 use crate::room::Room;
-use crate::sources::OpenedInputs;
 use crate::staging::StagedRun;
 use crate::worker::{self, WorkerSettings};
 
@@ -138,6 +138,12 @@ impl Room {
         request: &Envelope,
         observer: &mut dyn RunObserver,
     ) -> Result<EndedRun> {
+        // The process starts and shuts itself in while the request is written, the inputs are
+        // hashed and the start is written. It has nothing to work on before its job, which comes
+        // after all of that. A request that the room refuses starts none.
+        let limits = &self.state.document().limits;
+        let acceptable = self.state.clone().apply(request).is_ok();
+        let worker = acceptable.then(|| settings.spawn_run(limits));
         let requested = self.request(settings, request)?;
         let run = requested.run;
         let started = self
@@ -149,7 +155,8 @@ impl Room {
         };
         settings.pass(CrashPoint::StartLogged);
         observer.stage(RunStage::Running);
-        let finished = execute::execute(settings, started, observer);
+        let worker = worker.unwrap_or_else(|| settings.spawn_run(started.grants.limits()));
+        let finished = execute::execute(settings, started, worker, observer);
         observer.stage(RunStage::Publishing);
         self.publish(settings, finished)
     }
@@ -210,9 +217,9 @@ impl Room {
     ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, RunCode)> {
         let grants = self.state.grants_for(run, self.now())?;
         observer.stage(RunStage::ReadingInputs);
-        let inputs = self.open_tables(&grants)?;
+        let inputs = self.open_inputs(&grants)?;
         let mut snapshots = BTreeMap::new();
-        for (name, input) in &inputs {
+        for (name, input) in &inputs.tables {
             let table = source(&grants, name)?;
             let digests = input.opened.digests(table, &self.store)?;
             let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });

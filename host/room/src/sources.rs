@@ -32,6 +32,8 @@ const MAX_FILES: usize = 4096;
 /// Where the rows of a table are. Host-private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
+    /// The files' name of each column that is published under another.
+    pub aliases: BTreeMap<String, String>,
     /// A file, or a directory of files.
     pub path: PathBuf,
     /// Format of every file.
@@ -51,7 +53,7 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
-    fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let nanoseconds =
             |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
@@ -141,7 +143,7 @@ fn unreadable(
 }
 
 /// The directory that bounds what a source can reach, and the file in it when it is one file.
-fn locate(path: &Path) -> io::Result<(Dir, Option<OsString>)> {
+pub(crate) fn locate(path: &Path) -> io::Result<(Dir, Option<OsString>)> {
     match Dir::open_ambient_dir(path, ambient_authority()) {
         Ok(directory) => Ok((directory, None)),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
@@ -220,7 +222,13 @@ impl OpenedSource {
         table: &TableName,
         cache: &dyn DigestCache,
     ) -> Result<Vec<(ContentDigest, u64)>> {
-        self.files.iter().map(|file| file.digest(table, cache)).collect()
+        let digest = |file: &OpenedFile| {
+            file.digest(cache).map_err(|error| match error {
+                DigestError::Io(error) => unreadable(table, error),
+                DigestError::Changed => changed("a file changed while its digest was computed"),
+            })
+        };
+        self.files.iter().map(digest).collect()
     }
 
     /// Fails when a file or the list of files is not what it was when this was opened. Both are
@@ -245,19 +253,34 @@ impl OpenedSource {
     }
 }
 
+/// Why an open file has no digest.
+#[derive(Debug)]
+pub(crate) enum DigestError {
+    Io(io::Error),
+    /// It changed while it was read.
+    Changed,
+}
+
+impl From<io::Error> for DigestError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 impl OpenedFile {
-    fn digest(&self, table: &TableName, cache: &dyn DigestCache) -> Result<(ContentDigest, u64)> {
+    /// Its digest and its length.
+    pub(crate) fn digest(
+        &self,
+        cache: &dyn DigestCache,
+    ) -> Result<(ContentDigest, u64), DigestError> {
         if let Some(digest) = cache.get(&self.identity) {
             return Ok((digest, self.identity.bytes));
         }
-        let unreadable = |error: io::Error| unreadable(table, error);
         // Positioned reads leave the shared offset alone.
         let (digest, bytes) =
-            files::digest_reader(PositionedReader { file: &self.file, offset: 0 })
-                .map_err(unreadable)?;
-        let after = FileIdentity::of(&self.file).map_err(unreadable)?;
-        if after != self.identity || bytes != self.identity.bytes {
-            return Err(changed("a file changed while its digest was computed"));
+            files::digest_reader(PositionedReader { file: &self.file, offset: 0 })?;
+        if FileIdentity::of(&self.file)? != self.identity || bytes != self.identity.bytes {
+            return Err(DigestError::Changed);
         }
         if self.identity.is_settled() {
             cache.put(&self.identity, &digest);
@@ -279,16 +302,6 @@ impl io::Read for PositionedReader<'_> {
         Ok(count)
     }
 }
-
-/// An input table of a run.
-pub(crate) struct OpenedInput {
-    pub(crate) opened: OpenedSource,
-    /// All columns of the files, granted or not.
-    pub(crate) file_columns: Vec<Column>,
-}
-
-/// All input tables of a run.
-pub(crate) type OpenedInputs = BTreeMap<TableName, OpenedInput>;
 
 #[cfg(test)]
 mod tests;

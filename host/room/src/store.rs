@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::reason::ReasonCode;
 use rusqlite::config::DbConfig;
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
@@ -26,7 +27,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i32 = 0x6762_7831;
 
 /// Version of the tables below.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long an append waits for another process's append.
 const BUSY: Duration = Duration::from_secs(10);
@@ -45,7 +46,12 @@ CREATE TABLE source (
     table_name TEXT PRIMARY KEY,
     path BLOB NOT NULL,
     format TEXT NOT NULL,
-    file_columns TEXT NOT NULL
+    file_columns TEXT NOT NULL,
+    aliases TEXT NOT NULL
+) STRICT;
+CREATE TABLE volume (
+    volume_name TEXT PRIMARY KEY,
+    path BLOB NOT NULL
 ) STRICT;
 CREATE TABLE file_digest (
     device INTEGER NOT NULL,
@@ -67,6 +73,13 @@ CREATE TABLE run_log (
     message TEXT NOT NULL,
     PRIMARY KEY (run, line)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE run_display (
+    run TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    media_type TEXT NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (run, number)
+) STRICT;
 ";
 
 /// Refuses to work with a SQLite that can lose a log.
@@ -127,15 +140,20 @@ impl Store {
                 .trying(|| "read the log store".into())
         };
         if pragma("application_id")? != APPLICATION_ID {
-            return Err(RoomError::internal(
+            return Err(RoomError::new(
+                ReasonCode::LogTampered,
                 "the log store is damaged: it is not a room's database",
             ));
         }
         let version = pragma("user_version")?;
         if version != SCHEMA_VERSION {
-            return Err(RoomError::internal(format!(
-                "the log store has version {version}, this program reads version {SCHEMA_VERSION}"
-            )));
+            return Err(RoomError::new(
+                ReasonCode::HomeVersion,
+                format!(
+                    "the log store has version {version}, this program reads version \
+                     {SCHEMA_VERSION}"
+                ),
+            ));
         }
         Ok(Self { connection })
     }
@@ -221,7 +239,7 @@ fn newest_checkpoint(connection: &Connection) -> Result<Option<StoredCheckpoint>
 
 /// The error of a log that is not what the host signed.
 pub(crate) fn tampered(how: impl Into<String>) -> RoomError {
-    RoomError::internal(format!("log tampered: {}", how.into()))
+    RoomError::new(ReasonCode::LogTampered, format!("log tampered: {}", how.into()))
 }
 
 fn connect(path: &Path, extra: OpenFlags) -> Result<Connection> {

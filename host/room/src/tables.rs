@@ -1,5 +1,6 @@
 //! Adding tables: what a party's files hold, and what the party offers of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use glovebox_contract::column::Column;
@@ -50,13 +51,55 @@ impl DescribedTable {
         Ok(Self {
             files: opened.files.len(),
             bytes: opened.files.iter().map(|file| file.identity.bytes).sum(),
-            source: Source { path, format: opened.format, file_columns },
+            source: Source { aliases: BTreeMap::new(), path, format: opened.format, file_columns },
         })
     }
 
-    /// All columns, in the order of the files.
-    pub fn columns(&self) -> &[Column] {
-        &self.source.file_columns
+    /// Publishes columns under other names than the files': `aliases` are the published names,
+    /// each with the name in the files. The mapping stays with this host.
+    ///
+    /// # Errors
+    /// `not-found` when the files lack a column; `schema-mismatch` when a column would have two
+    /// names, or a name two columns.
+    pub fn publish_as(mut self, aliases: BTreeMap<String, String>) -> Result<Self> {
+        let mismatch = |why: String| Err(RoomError::new(ReasonCode::SchemaMismatch, why));
+        let mut named = BTreeSet::new();
+        for in_files in aliases.values() {
+            let shown = in_files.escape_debug();
+            if !self.source.file_columns.iter().any(|column| column.name == *in_files) {
+                let known = list(&self.source.file_columns);
+                let what = format!("the files have no column `{shown}`; they have {known}");
+                return Err(RoomError::not_found(what));
+            }
+            if !named.insert(in_files) {
+                return mismatch(format!("column `{shown}` of the files has two aliases"));
+            }
+        }
+        self.source.aliases = aliases;
+        let mut names = BTreeSet::new();
+        match self.columns().into_iter().find(|column| !names.insert(column.name.clone())) {
+            None => Ok(self),
+            Some(column) => {
+                mismatch(format!("two columns would be called `{}`", column.name.escape_debug()))
+            }
+        }
+    }
+
+    /// The files' name of each column that is published under another.
+    pub fn aliases(&self) -> &BTreeMap<String, String> {
+        &self.source.aliases
+    }
+
+    /// All columns, in the order of the files, with the names under which they are published.
+    pub fn columns(&self) -> Vec<Column> {
+        let aliases = self.source.aliases.iter();
+        let published: BTreeMap<&String, &String> =
+            aliases.map(|(published, in_files)| (in_files, published)).collect();
+        let publish = |column: &Column| match published.get(&column.name) {
+            None => column.clone(),
+            Some(name) => Column { name: (*name).clone(), ..column.clone() },
+        };
+        self.source.file_columns.iter().map(publish).collect()
     }
 
     /// The format of the files.
@@ -79,15 +122,16 @@ impl DescribedTable {
     /// # Errors
     /// `not-found` when the files lack one of them.
     pub fn select(&self, names: &[String]) -> Result<Vec<Column>> {
+        let columns = self.columns();
         if names.is_empty() {
-            return Ok(self.source.file_columns.clone());
+            return Ok(columns);
         }
         let find = |name: &String| {
-            self.columns().iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
+            columns.iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
                 RoomError::not_found(format!(
                     "the files have no column `{}`; they have {}",
                     name.escape_debug(),
-                    list(self.columns())
+                    list(&columns)
                 ))
             })
         };
@@ -96,7 +140,8 @@ impl DescribedTable {
 
     /// Fails unless every column of the statement is a column of the files.
     fn check_offers(&self, table: &TableAsset) -> Result<()> {
-        match table.columns.iter().find(|offered| !self.columns().contains(offered)) {
+        let columns = self.columns();
+        match table.columns.iter().find(|offered| !columns.contains(offered)) {
             None => Ok(()),
             Some(column) => Err(RoomError::new(
                 ReasonCode::SchemaMismatch,

@@ -22,6 +22,7 @@ use glovebox_job::job::{
 };
 use glovebox_job::limits::{JailMode, ProcessLimits};
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
+use glovebox_worker::content;
 use serde_json::json;
 
 fn main() -> ExitCode {
@@ -176,6 +177,7 @@ fn compile(component: &[u8], digest: ContentDigest) -> (Event, File) {
             descriptor: descriptors.push(file(component)),
         },
         digest,
+        libraries: Default::default(),
         limits: limits(),
         machine_code: descriptors.push(code.try_clone().expect("a copy")),
     });
@@ -271,6 +273,7 @@ impl Run {
         let copy = |file: &File| file.try_clone().expect("a copy");
         let job = Job::Run(Box::new(RunJob {
             computation: Blake3Digest::of(b"computation"),
+            functions: Default::default(),
             grants,
             inputs: vec![InputTable {
                 file_columns: self.columns.clone(),
@@ -279,6 +282,7 @@ impl Run {
                     descriptor: descriptors.push(file(&self.input)),
                 }],
                 format: FileFormat::Csv,
+                renamed: BTreeMap::new(),
                 table: "agency.people".parse().expect("a name"),
             }],
             machine_code: MachineCode {
@@ -291,6 +295,7 @@ impl Run {
                 name: "reach".parse().expect("a name"),
             }],
             partitions: 2,
+            volumes: Vec::new(),
         }));
         (answer(&job, descriptors, self.mode, self.limits), output)
     }
@@ -311,7 +316,11 @@ fn a_notebook_runs() {
     let run = Run::new();
     let (outputs, bytes) = run.finish();
     let summary = outputs[&"reach".parse::<Identifier>().expect("a name")];
-    assert_eq!(summary, OutputSummary { bytes: bytes.len() as u64, rows: 3 });
+    let content = summary.content;
+    assert_eq!(summary, OutputSummary { bytes: bytes.len() as u64, content, rows: 3 });
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(&bytes).expect("write");
+    assert_eq!(content::of_parquet(file).expect("a table"), content, "the file has another table");
     assert!(bytes.starts_with(b"PAR1"));
     assert_eq!(run.finish(), (outputs, bytes), "a second run differs");
 }

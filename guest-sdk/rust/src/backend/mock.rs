@@ -10,6 +10,7 @@ use crate::layout::{Decoder, Encoded};
 use crate::room::{Level, OutputSummary, RunInfo, ScanOptions};
 use crate::scalar::Scalar;
 use crate::types::Field;
+use crate::volume::FileInfo;
 
 /// Named columns of equal length.
 pub(crate) type Columns = Vec<(String, Column)>;
@@ -28,6 +29,7 @@ pub(crate) struct Given {
     pub(crate) parameters: BTreeMap<String, Scalar>,
     pub(crate) run_info: RunInfo,
     pub(crate) tables: BTreeMap<String, Columns>,
+    pub(crate) volumes: BTreeMap<String, BTreeMap<String, Rc<[u8]>>>,
 }
 
 /// What a notebook did.
@@ -68,6 +70,11 @@ pub(crate) struct Batch {
     fields: Vec<Field>,
     columns: Vec<Column>,
     rows: usize,
+}
+
+pub(crate) struct File {
+    path: String,
+    content: Rc<[u8]>,
 }
 
 pub(crate) struct Output {
@@ -121,6 +128,21 @@ impl Room {
         Err(not_granted("answer to the query", statement))
     }
 
+    pub(crate) fn volume_names(&self) -> Vec<String> {
+        self.given.volumes.keys().cloned().collect()
+    }
+
+    pub(crate) fn volume_files(&self, volume: &str) -> Result<Vec<FileInfo>> {
+        let files = self.given.volumes.get(volume).ok_or_else(|| not_granted("volume", volume))?;
+        Ok(files.iter().map(|(path, content)| file_info(path, content)).collect())
+    }
+
+    pub(crate) fn open_file(&self, volume: &str, path: &str) -> Result<File> {
+        let files = self.given.volumes.get(volume).ok_or_else(|| not_granted("volume", volume))?;
+        let content = files.get(path).ok_or_else(|| not_granted("file", path))?.clone();
+        Ok(File { path: path.into(), content })
+    }
+
     pub(crate) fn output_names(&self) -> Vec<String> {
         self.given.outputs.keys().cloned().collect()
     }
@@ -149,6 +171,23 @@ impl Room {
 
     pub(crate) fn display(&self, media_type: &str, data: &[u8]) {
         self.seen.borrow_mut().displays.push((media_type.into(), data.into()));
+    }
+}
+
+/// Digests are the host's; a mock file has none.
+fn file_info(path: &str, content: &[u8]) -> FileInfo {
+    FileInfo { path: path.into(), size: content.len() as u64, digest: String::new() }
+}
+
+impl File {
+    pub(crate) fn info(&self) -> FileInfo {
+        file_info(&self.path, &self.content)
+    }
+
+    pub(crate) fn read(&self, offset: u64, length: u32) -> Result<Vec<u8>> {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(self.content.len());
+        let rest = &self.content[start..];
+        Ok(rest[..rest.len().min(length as usize)].to_vec())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The host's side of a room, through the generated bindings.
 
 use crate::bindings::glovebox::guest::{
-    context, data, logging, outputs, parameters, sql, tables, types,
+    context, data, logging, outputs, parameters, sql, tables, types, volumes,
 };
 use crate::column::Column;
 use crate::error::{Error, ErrorCode, Result};
@@ -9,6 +9,7 @@ use crate::layout::{Decoder, Encoded};
 use crate::room::{Level, OutputSummary, RunInfo, ScanOptions};
 use crate::scalar::Scalar;
 use crate::types::Field;
+use crate::volume::FileInfo;
 
 /// What crosses as a handle, by the names that it has outside.
 pub(crate) mod handles {
@@ -17,6 +18,7 @@ pub(crate) mod handles {
 }
 
 pub(crate) struct Room;
+pub(crate) struct File(volumes::File);
 pub(crate) struct Table(tables::Table);
 pub(crate) struct Reader(data::BatchReader);
 pub(crate) struct Batch(data::RecordBatch);
@@ -104,6 +106,20 @@ fn fields(schema: &data::Schema) -> Result<Vec<Field>> {
     fields.collect()
 }
 
+fn file_info(info: volumes::FileInfo) -> FileInfo {
+    FileInfo { path: info.path, size: info.size, digest: info.digest }
+}
+
+impl File {
+    pub(crate) fn info(&self) -> FileInfo {
+        file_info(self.0.info())
+    }
+
+    pub(crate) fn read(&self, offset: u64, length: u32) -> Result<Vec<u8>> {
+        self.0.read(offset, length).map_err(refused)
+    }
+}
+
 impl Room {
     pub(crate) fn parameter(&self, name: &str) -> Result<Scalar> {
         Ok(received(parameters::get(name).map_err(refused)?))
@@ -124,6 +140,19 @@ impl Room {
     pub(crate) fn query(&self, statement: &str, parameters: &[Scalar]) -> Result<Reader> {
         let parameters: Vec<_> = parameters.iter().map(sent).collect();
         Ok(Reader(sql::query(statement, &parameters).map_err(refused)?))
+    }
+
+    pub(crate) fn volume_names(&self) -> Vec<String> {
+        volumes::list_volumes()
+    }
+
+    pub(crate) fn volume_files(&self, volume: &str) -> Result<Vec<FileInfo>> {
+        let files = volumes::list_files(volume).map_err(refused)?;
+        Ok(files.into_iter().map(file_info).collect())
+    }
+
+    pub(crate) fn open_file(&self, volume: &str, path: &str) -> Result<File> {
+        Ok(File(volumes::open_file(volume, path).map_err(refused)?))
     }
 
     pub(crate) fn output_names(&self) -> Vec<String> {

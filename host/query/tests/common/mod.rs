@@ -1,5 +1,4 @@
 //! Sessions over real and made-up data, and outputs that keep what is written.
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,6 +40,7 @@ pub(crate) fn table(
         format,
         file_columns: None,
         granted: granted.iter().map(|(name, column_type)| column(name, column_type)).collect(),
+        renamed: BTreeMap::new(),
         files: files.iter().map(|path| open(path)).collect(),
     }
 }

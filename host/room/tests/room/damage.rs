@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use glovebox_contract::reason::ReasonCode;
 use rusqlite::Connection;
 
 use crate::world::{Wishes, World};
@@ -12,12 +13,14 @@ fn database(world: &World) -> Connection {
 
 #[test]
 fn a_tampered_log_is_refused() {
-    let check = |sql: &str, expect: &str| {
+    let check_reason = |sql: &str, expect: &str, reason: ReasonCode| {
         let world = World::ready(&Wishes::default());
         database(&world).execute_batch(sql).unwrap();
         let error = world.try_room().err().unwrap_or_else(|| panic!("`{sql}` went unnoticed"));
         assert!(error.to_string().contains(expect), "`{sql}`: {error}");
+        assert_eq!(error.reason(), reason, "`{sql}`: {error}");
     };
+    let check = |sql: &str, expect: &str| check_reason(sql, expect, ReasonCode::LogTampered);
     // A byte of an envelope.
     check(
         "UPDATE entry SET envelope = CAST(replace(CAST(envelope AS TEXT), 'A', 'B') AS BLOB) WHERE position = 2",
@@ -56,7 +59,11 @@ fn a_tampered_log_is_refused() {
         "UPDATE checkpoint SET size = 99 WHERE size = 6",
         "log tampered: it has 6 entries, the last checkpoint signs 6",
     );
-    check("PRAGMA user_version = 2", "the log store has version 2, this program reads version 1");
+    check_reason(
+        "PRAGMA user_version = 1",
+        "the log store has version 2, this program reads version 1",
+        ReasonCode::HomeVersion,
+    );
     check("PRAGMA application_id = 1", "not a room's database");
 }
 
@@ -68,7 +75,8 @@ fn a_damaged_database_is_an_error() {
         let _ = database(&world).execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, change(bytes)).unwrap();
-        assert!(world.try_room().is_err());
+        let error = world.try_room().err().unwrap();
+        assert_eq!(error.reason(), ReasonCode::LogTampered, "{error}");
     };
     check(|_| Vec::new());
     check(|_| b"not a database at all, but long enough to be looked at: ".repeat(100));

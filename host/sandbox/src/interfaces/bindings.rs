@@ -10,6 +10,7 @@ wasmtime::component::bindgen!({
         import glovebox:guest/sql@0.1.0;
         import glovebox:guest/script@0.1.0;
         import glovebox:guest/outputs@0.1.0;
+        import glovebox:guest/volumes@0.1.0;
         import glovebox:guest/logging@0.1.0;
     ",
     imports: { default: trappable },
@@ -20,6 +21,7 @@ wasmtime::component::bindgen!({
         "glovebox:guest/data": crate::interfaces::data,
         "glovebox:guest/tables.table": crate::interfaces::tables::Table,
         "glovebox:guest/outputs.output": crate::interfaces::outputs::Output,
+        "glovebox:guest/volumes.file": crate::interfaces::volumes::File,
     },
 });
 

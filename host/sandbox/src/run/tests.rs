@@ -364,3 +364,5 @@ fn a_flood_of_displays_ends_at_the_log_limit() {
     assert_eq!(last, Some("log Warn the log limit is reached; the rest is dropped"));
     assert_eq!(journal.len(), 4, "{journal:?}");
 }
+
+mod volumes;
