@@ -64,7 +64,11 @@ pub enum Outcome {
 pub struct OutputFile {
     /// Length in bytes.
     pub bytes: u64,
-    /// Its content.
+    /// Digest of the table in the file: columns and values, however they are encoded. Equal for
+    /// equal tables of different computations. The worker that wrote the file computed it, and
+    /// whoever has the file can compute it again; `glovebox-worker` defines it (`content`).
+    pub content: Blake3Digest,
+    /// Digests of the file.
     pub digest: ContentDigest,
     /// Rows of the table.
     pub rows: u64,

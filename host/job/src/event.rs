@@ -90,12 +90,14 @@ impl LogLevel {
     }
 }
 
-/// Size of one output.
+/// What was written to one output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutputSummary {
     /// Bytes of the file.
     pub bytes: u64,
+    /// Digest of the table, however it is encoded.
+    pub content: Blake3Digest,
     /// Rows of the table.
     pub rows: u64,
 }

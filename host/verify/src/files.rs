@@ -7,12 +7,17 @@ use std::path::Path;
 use anyhow::Context as _;
 use glovebox_contract::bundle::{ComponentUse, MAX_BUNDLE_BYTES, NamedOutput, Report};
 use glovebox_contract::checkpoint::MAX_CHECKPOINT_BYTES;
-use glovebox_contract::digest::{ContentDigest, ContentHasher};
+use glovebox_contract::digest::{Blake3Digest, ContentDigest, ContentHasher};
 use serde::Serialize;
+
+use crate::ContentOf;
 
 /// A file that was asked about.
 #[derive(Debug, Serialize)]
 pub(crate) struct FileFinding<T> {
+    /// Content digest of the table in it, where it was computed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<Blake3Digest>,
     pub(crate) digest: ContentDigest,
     pub(crate) file: String,
     pub(crate) found: Vec<T>,
@@ -30,9 +35,16 @@ pub(crate) fn read_note(path: &Path) -> anyhow::Result<String> {
 pub(crate) fn check_output(
     report: &Report,
     path: &Path,
+    content_of: Option<ContentOf>,
 ) -> anyhow::Result<FileFinding<NamedOutput>> {
     let (bytes, digest) = hash(path)?;
-    Ok(finding(path, digest, report.receipts_naming(bytes, &digest)))
+    let found = report.receipts_naming(bytes, &digest);
+    let mut finding = finding(path, digest, found);
+    // A file that no receipt names need not even be a table.
+    if let Some(content_of) = content_of.filter(|_| !finding.found.is_empty()) {
+        finding.content = Some(content_of(path)?);
+    }
+    Ok(finding)
 }
 
 pub(crate) fn check_component(
@@ -44,7 +56,7 @@ pub(crate) fn check_component(
 }
 
 fn finding<T>(path: &Path, digest: ContentDigest, found: Vec<T>) -> FileFinding<T> {
-    FileFinding { digest, file: path.display().to_string(), found }
+    FileFinding { content: None, digest, file: path.display().to_string(), found }
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

@@ -9,11 +9,12 @@ mod print;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 pub use glovebox_contract::bundle::Verdict;
 use glovebox_contract::bundle::{Expectations, verify};
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::key::PublicKey;
 use glovebox_contract::name::{Alias, RoomId};
 
@@ -61,12 +62,28 @@ pub struct Arguments {
 /// # Errors
 /// When a file cannot be read, a party is given twice, or `out` cannot be written.
 pub fn execute(arguments: &Arguments, out: &mut dyn Write) -> anyhow::Result<Verdict> {
+    execute_with(arguments, None, out)
+}
+
+/// Computes the content digest of the table in a file; this crate reads no Parquet.
+pub type ContentOf = fn(&Path) -> anyhow::Result<Blake3Digest>;
+
+/// As [`execute`]; with `content_of`, an output file must also hold the table that the receipt
+/// says.
+///
+/// # Errors
+/// As [`execute`], and when `content_of` fails.
+pub fn execute_with(
+    arguments: &Arguments,
+    content_of: Option<ContentOf>,
+    out: &mut dyn Write,
+) -> anyhow::Result<Verdict> {
     let expectations = expectations(arguments)?;
     let bytes = read_bundle(&arguments.bundle)?;
     let findings = match verify(&bytes, &expectations) {
         Err(error) => Findings::not_a_bundle(error.to_string()),
         Ok(report) => {
-            let outputs = arguments.outputs.iter().map(|path| check_output(&report, path));
+            let outputs = arguments.outputs.iter().map(|path| check_output(&report, path, content_of));
             let outputs = outputs.collect::<anyhow::Result<_>>()?;
             let components = arguments.components.iter().map(|path| check_component(&report, path));
             let components = components.collect::<anyhow::Result<_>>()?;

@@ -28,7 +28,7 @@ impl Findings {
         outputs: Vec<FileFinding<NamedOutput>>,
         components: Vec<FileFinding<ComponentUse>>,
     ) -> Self {
-        let all_found = outputs.iter().all(|file| !file.found.is_empty())
+        let all_found = outputs.iter().all(is_output)
             && components.iter().all(|file| file.found.iter().any(|component| component.approved));
         let verdict = if all_found { report.verdict() } else { Verdict::NotVerified };
         Self { components, error: None, outputs, report: Some(report), verdict }
@@ -114,8 +114,18 @@ fn print_run(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  output     {name}: {} rows, {} bytes", file.rows, file.bytes)?;
         writeln!(out, "             {}", file.digest.blake3)?;
         writeln!(out, "             {}", file.digest.sha256)?;
+        writeln!(out, "    table    {}", file.content)?;
     }
     Ok(())
+}
+
+/// Whether every receipt that names the file agrees on the table in it.
+fn is_output(file: &FileFinding<NamedOutput>) -> bool {
+    !file.found.is_empty() && file.found.iter().all(|named| has_content(file, named))
+}
+
+fn has_content(file: &FileFinding<NamedOutput>, named: &NamedOutput) -> bool {
+    file.content.is_none_or(|content| content == named.content)
 }
 
 fn print_output(file: &FileFinding<NamedOutput>, out: &mut dyn Write) -> io::Result<()> {
@@ -133,6 +143,13 @@ fn print_output(file: &FileFinding<NamedOutput>, out: &mut dyn Write) -> io::Res
             named.evidence
         )?;
         writeln!(out, "         receipt {}", named.receipt)?;
+        if let Some(content) = &file.content {
+            let result = match has_content(file, named) {
+                true => CheckResult::Holds,
+                false => CheckResult::Fails,
+            };
+            writeln!(out, "  {result}  the table in it, {content}")?;
+        }
     }
     Ok(())
 }

@@ -83,6 +83,8 @@ pub enum RunResult {
 /// A receipt that names a file as its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NamedOutput {
+    /// Content digest of the table, as the receipt says.
+    pub content: Blake3Digest,
     /// How strong the evidence is.
     #[serde(serialize_with = "as_text")]
     pub evidence: EvidenceClass,
@@ -178,7 +180,8 @@ impl Report {
             for (output, file) in &run.outputs {
                 if file.bytes == bytes && file.digest == *digest {
                     let output = output.clone();
-                    named.push(NamedOutput { evidence, output, receipt, run: run.run });
+                    let content = file.content;
+                    named.push(NamedOutput { content, evidence, output, receipt, run: run.run });
                 }
             }
         }

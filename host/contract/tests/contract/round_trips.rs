@@ -138,6 +138,7 @@ fn table() -> impl Strategy<Value = TableAsset> {
 fn outcome() -> impl Strategy<Value = Outcome> {
     let file = (number(), content(), number()).prop_map(|(bytes, digest, rows)| OutputFile {
         bytes,
+        content: digest.blake3,
         digest,
         rows,
     });

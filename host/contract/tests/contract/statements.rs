@@ -103,6 +103,7 @@ fn a_receipt_as_it_is_signed() {
             "outputs": {
               "delay_by_wind": {
                 "bytes": 21,
+                "content": "blake3:047f88e9dc91aec8d0181b288a3ce5e27386504a5585d05cfbb017397389ce87",
                 "digest": {
                   "blake3": "blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3",
                   "sha256": "sha256:fd2da56ef916d2e58e537547199f8942d3fe3f193fef2fe5a54f5c95f5d9f827"

@@ -155,7 +155,12 @@ fn run(channel: &WorkerChannel, job: &RunJob, mut descriptors: ReceivedDescripto
     let content = format!("output of {}", job.computation);
     for (name, file) in &mut outputs {
         file.write_all(content.as_bytes()).unwrap();
-        written.insert(name.clone(), OutputSummary { bytes: content.len() as u64, rows: 3 });
+        let summary = OutputSummary {
+            bytes: content.len() as u64,
+            content: Blake3Digest::of(b"the table"),
+            rows: 3,
+        };
+        written.insert(name.clone(), summary);
     }
     behave(channel, job, written, &mut outputs)
 }

@@ -59,7 +59,7 @@ impl Outputs {
                     format!("output `{name}` has no file"),
                 )
             })?;
-            let table = Table::new(name, declaration, grants.limits(), file, &metadata);
+            let table = Table::new(name, declaration, grants.limits(), file, &metadata)?;
             tables.insert(name.to_string(), table);
         }
         let total_bytes = grants.limits().output_bytes;

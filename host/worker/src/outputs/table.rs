@@ -20,6 +20,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::conform::conform;
+use crate::content::ContentHasher;
 
 /// Rows of a row group. Part of the format of outputs: another value makes other bytes.
 const ROW_GROUP_ROWS: usize = 1 << 18;
@@ -38,6 +39,7 @@ pub(super) struct Table {
     metadata: Vec<KeyValue>,
     name: Identifier,
     rows: u64,
+    content: ContentHasher,
     schema: SchemaRef,
     state: State,
 }
@@ -58,9 +60,17 @@ impl Table {
         limits: &Limits,
         file: File,
         metadata: &[(&str, String)],
-    ) -> Self {
+    ) -> Result<Self, HostError> {
+        let content = ContentHasher::new(&declaration.columns).map_err(|error| {
+            HostError::new(
+                ErrorCode::Internal,
+                ReasonCode::Internal,
+                format!("output `{name}` cannot be declared so: {error}"),
+            )
+        })?;
         let pair = |(key, value): &(&str, String)| KeyValue::new((*key).to_owned(), value.clone());
-        Self {
+        Ok(Self {
+            content,
             max_bytes: declaration
                 .max_bytes
                 .unwrap_or(limits.output_bytes)
@@ -71,7 +81,7 @@ impl Table {
             rows: 0,
             schema: Arc::new(columns_to_schema(&declaration.columns)),
             state: State::Empty(file),
-        }
+        })
     }
 
     pub(super) fn name(&self) -> &Identifier {
@@ -131,6 +141,7 @@ impl Table {
             ));
         }
         writer.write(&batch).map_err(|error| self.failed(&error))?;
+        self.content.update(&batch).map_err(|error| self.failed(&error.into()))?;
         if writer.bytes_written() as u64 + writer.in_progress_size() as u64 > self.max_bytes {
             // The size in progress is an estimate; what counts is what is in the file.
             writer.flush().map_err(|error| self.failed(&error))?;
@@ -149,7 +160,8 @@ impl Table {
         let bytes =
             file.seek(SeekFrom::End(0)).map_err(|error| self.failed(&ParquetError::from(error)))?;
         self.check_bytes(bytes)?;
-        let summary = OutputSummary { bytes, rows: self.rows };
+        let content = self.content.finish();
+        let summary = OutputSummary { bytes, content, rows: self.rows };
         self.state = State::Finished(summary);
         Ok(summary)
     }
