@@ -19,7 +19,7 @@ use wit_parser::{PackageId, Resolve, SourceMap};
 use crate::error::BuildError;
 
 /// The WIT package `glovebox:guest`, file by file.
-const WIT: [(&str, &str); 4] = [
+pub(crate) const WIT: [(&str, &str); 4] = [
     ("types.wit", include_str!("../../wit/types.wit")),
     ("data.wit", include_str!("../../wit/data.wit")),
     ("capabilities.wit", include_str!("../../wit/capabilities.wit")),
@@ -121,15 +121,20 @@ pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
 
 /// A component of world `sql-notebook` that passes `text` to the host.
 pub(crate) fn wrap_script(text: &str) -> Result<Vec<u8>, BuildError> {
-    let internal = |error: String| BuildError::new(format!("the wrapper is broken: {error}"));
     let mut module = script_module(text)?;
+    embed_world(&mut module, "sql-notebook")?;
+    encode(&module)
+}
+
+/// Adds to a core module what its imports and exports mean: those of a world of ours.
+pub(crate) fn embed_world(module: &mut Vec<u8>, world: &str) -> Result<(), BuildError> {
+    let internal = |error: String| BuildError::new(format!("the wrapper is broken: {error}"));
     let (resolve, package) = wit_package().map_err(internal)?;
     let world = resolve
-        .select_world(&[package], Some("sql-notebook"))
+        .select_world(&[package], Some(world))
         .map_err(|error| internal(error.to_string()))?;
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
-        .map_err(|error| internal(format!("{error:#}")))?;
-    encode(&module)
+    embed_component_metadata(module, &resolve, world, StringEncoding::UTF8)
+        .map_err(|error| internal(format!("{error:#}")))
 }
 
 fn wit_package() -> Result<(Resolve, PackageId), String> {

@@ -24,6 +24,8 @@ pub(crate) struct Header {
     pub(crate) name: Option<Spanned<String>>,
     pub(crate) version: Option<Spanned<String>>,
     pub(crate) description: Option<String>,
+    /// Needed where the files do not tell.
+    pub(crate) language: Option<String>,
     /// Absent for a package that declares no table: whether it is a library, its exports tell.
     pub(crate) kind: Option<ComponentKind>,
     #[serde(default)]
@@ -105,6 +107,16 @@ impl Header {
         language: &str,
         toolchain: &str,
     ) -> Result<Manifest, BuildError> {
+        if let Some(named) = &self.language
+            && named != language
+        {
+            return Err(place.error(
+                0,
+                format!(
+                    "the header says language = {named:?}, but this is a notebook in {language}"
+                ),
+            ));
+        }
         let missing = |key: &str, example: &str| {
             place
                 .error(0, format!("the header lacks `{key}`"))

@@ -6,17 +6,25 @@
 //! manifest, and its source unless it is hidden, under its own hash.
 #![forbid(unsafe_code)]
 
+mod c;
+mod comment;
 mod component;
+mod embedded;
 mod error;
 mod header;
+mod javascript;
+mod library;
 mod notebook;
 mod package;
 mod script;
 mod toolchain;
+mod tools;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 pub use component::Component;
+pub use embedded::{Embedded, extract};
 pub use error::{BuildError, Position};
 pub use notebook::{build_sql, verify_sql};
 
@@ -27,6 +35,8 @@ pub struct BuildOptions {
     pub hidden: bool,
     /// Let rustup install the target of Rust notebooks when it is missing.
     pub install_target: bool,
+    /// Install what builds need beside Rust into the user's cache directory when it is missing.
+    pub install_tools: bool,
     /// Where cargo keeps what it compiles; the package's own `target` when absent.
     pub target_directory: Option<PathBuf>,
 }
@@ -44,13 +54,23 @@ pub fn build(
 ) -> Result<Component, BuildError> {
     let unreadable =
         |error: std::io::Error| BuildError::new(format!("cannot be read: {error}")).in_file(path);
+    if path.join(c::HEADER_FILE).exists() {
+        return c::build(path, options, progress);
+    }
     if path.is_dir() {
         return package::build(path, options, progress);
     }
-    if path.extension().is_none_or(|extension| extension != "sql") {
-        std::fs::metadata(path).map_err(unreadable)?;
-        return Err(BuildError::new("neither a `.sql` file nor the directory of a cargo package")
+    let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    match extension {
+        "sql" => {}
+        "js" | "mjs" => return javascript::build(path, options, progress),
+        _ => {
+            std::fs::metadata(path).map_err(unreadable)?;
+            return Err(BuildError::new(
+                "neither a `.sql` or `.js` file nor the directory of a package",
+            )
             .in_file(path));
+        }
     }
     if options.hidden {
         return Err(BuildError::new("a SQL notebook cannot be hidden: the host runs its text")

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest, SOURCE_SECTION};
 
+use crate::comment::find_header;
 use crate::component::{self, Component};
-use crate::error::{BuildError, Position};
+use crate::error::BuildError;
 use crate::header::{Header, Place};
 use crate::script;
 
@@ -14,9 +15,6 @@ const SOURCE_PATH: &str = "notebook.sql";
 
 /// Longest text of a SQL notebook in bytes.
 const MAX_SOURCE_BYTES: usize = 1 << 20;
-
-/// First words of the block comment that holds the header.
-const HEADER_START: &str = "glovebox notebook";
 
 /// Builds a SQL notebook: a header in a block comment, then its statements.
 ///
@@ -66,41 +64,7 @@ fn assemble(source: &str, manifest: Manifest) -> Result<Component, BuildError> {
 }
 
 fn manifest_of(source: &str) -> Result<Manifest, BuildError> {
-    let (header, start) = find_header(source)?;
+    let (header, start) = find_header(source, "--")?;
     let place = Place { file: source, start };
     Header::parse(header, place)?.into_manifest(place, "sql", "")
-}
-
-/// The TOML inside the header comment and its byte offset.
-fn find_header(source: &str) -> Result<(&str, usize), BuildError> {
-    let mut offset = 0;
-    loop {
-        let rest = &source[offset..];
-        let trimmed = rest.trim_start();
-        offset += rest.len() - trimmed.len();
-        if trimmed.starts_with("--") {
-            offset += trimmed.find('\n').unwrap_or(trimmed.len());
-            continue;
-        }
-        let Some(comment) = trimmed.strip_prefix("/*") else {
-            return Err(BuildError::new("the notebook has no header")
-                .at(Position::of_offset(source, offset))
-                .help("begin with a block comment: `/* glovebox notebook`, then name, version, inputs and outputs in TOML, then `*/`"));
-        };
-        let end = comment.find("*/").ok_or_else(|| {
-            BuildError::new("the comment is not closed").at(Position::of_offset(source, offset))
-        })?;
-        // SQL dialects disagree on comments in comments; without them all see the same header.
-        if let Some(nested) = comment[..end].find("/*") {
-            return Err(BuildError::new("a comment inside a comment")
-                .at(Position::of_offset(source, offset + 2 + nested)));
-        }
-        let body = comment[..end].trim_start();
-        if let Some(header) = body.strip_prefix(HEADER_START)
-            && header.starts_with(char::is_whitespace)
-        {
-            return Ok((header, offset + 2 + end - header.len()));
-        }
-        offset += 2 + end + 2;
-    }
 }

@@ -1,0 +1,40 @@
+// The component: the host's interfaces on one side, the notebook on the other.
+
+import { currentRun } from "glovebox:guest/context@0.1.0";
+import { RecordBatch, Schema } from "glovebox:guest/data@0.1.0";
+import * as logging from "glovebox:guest/logging@0.1.0";
+import { openOutput } from "glovebox:guest/outputs@0.1.0";
+import * as parameters from "glovebox:guest/parameters@0.1.0";
+import { query } from "glovebox:guest/sql@0.1.0";
+import { openTable } from "glovebox:guest/tables@0.1.0";
+import * as notebook from "./notebook.js";
+import { log } from "./glovebox.js";
+import * as runner from "./run.js";
+
+// Known at build time, before anybody reviews the notebook.
+runner.check(notebook);
+
+const host = {
+  ...logging,
+  currentRun,
+  RecordBatch,
+  Schema,
+  openOutput,
+  openTable,
+  query,
+  getParameter: parameters.get,
+  allParameters: parameters.all,
+};
+
+// Nothing else reads the console of a component.
+Object.assign(console, log, { log: log.info });
+
+export const run = {
+  async run() {
+    try {
+      await runner.run(notebook, host);
+    } catch (error) {
+      throw { payload: { code: runner.codeOf(error), message: runner.describe(error) } };
+    }
+  },
+};
