@@ -133,7 +133,45 @@ fn a_manifest_is_there_once_canonical_and_makes_sense() {
     refused(&with(&canonical::encode(&odd).unwrap()), "version `one`");
     let mut library = manifest();
     library.kind = ComponentKind::Library;
-    refused(&with(&canonical::encode(&library).unwrap()), "this is a library");
+    refused(&with(&canonical::encode(&library).unwrap()), "a library has no inputs, outputs");
+}
+
+#[test]
+fn a_library_offers_something_and_reaches_nothing() {
+    let check = |text: &str, manifest: serde_json::Value, reason: ReasonCode, expect: &str| {
+        let mut whole = serde_json::json!({
+            "kind": "library", "language": "wat", "name": "lib", "version": "1.0.0",
+        });
+        whole.as_object_mut().unwrap().extend(manifest.as_object().unwrap().clone());
+        let manifest: Manifest = serde_json::from_value(whole).unwrap();
+        let component = wat::parse_str(format!("(component {text})")).unwrap();
+        let bytes =
+            with_section(component, MANIFEST_SECTION, &canonical::encode(&manifest).unwrap());
+        let error = admit(&bytes, &granted(), &limits()).unwrap_err();
+        assert_eq!(error.reason(), reason, "{error}");
+        assert!(error.detail().contains(expect), "{error}");
+    };
+    let none = || serde_json::json!({});
+    let refused = ReasonCode::ComponentRefused;
+    let not_granted = ReasonCode::ImportNotGranted;
+    let export = |name: &str| format!(r#"(instance $i) (export "{name}" (instance $i))"#);
+    let import = |name: &str| format!(r#"(import "{name}" (instance)) {}"#, export("a:b/c"));
+
+    check("", none(), refused, "the library exports nothing");
+    check(&export(RUN_INTERFACE), none(), refused, "a library does not export `glovebox:guest/run");
+    check(&export("glovebox:guest/table-functions@0.1.0"), none(), refused, "do not agree");
+    let function = serde_json::json!({"functions": {"f": {
+        "kind": "scalar", "returns": [{"name": "f", "type": "int64"}],
+    }}});
+    check(&export("a:b/c"), function, refused, "do not agree");
+    for interface in ["tables", "sql", "outputs", "parameters", "context", "script"] {
+        let name = format!("glovebox:guest/{interface}@0.1.0");
+        let expect = "a library sees only what its caller passes in";
+        check(&import(&name), none(), not_granted, expect);
+    }
+    check(&import("acme:other/it@1.0.0"), none(), not_granted, "takes from no library");
+    let needs = serde_json::json!({"libraries": {"other": {"interfaces": ["acme:other/it@1.0.0"]}}});
+    check(&export("a:b/c"), needs, refused, "the component does not import it");
 }
 
 #[test]
