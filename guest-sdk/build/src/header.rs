@@ -36,6 +36,9 @@ pub(crate) struct Header {
     outputs: BTreeMap<Identifier, Spanned<OutputTable>>,
     #[serde(default)]
     parameters: BTreeMap<Identifier, Spanned<Parameter>>,
+    /// Packages that a Python notebook brings along; its builder takes them out.
+    #[serde(default)]
+    pub(crate) requirements: Vec<String>,
     #[serde(default)]
     volumes: BTreeMap<TableName, VolumeDeclaration>,
 }
@@ -122,6 +125,9 @@ impl Header {
                 .error(0, format!("the header lacks `{key}`"))
                 .help(format!("add {key} = {example:?}"))
         };
+        if !self.requirements.is_empty() {
+            return Err(place.error(0, "only a Python notebook has requirements"));
+        }
         let name = self.name.ok_or_else(|| missing("name", "my-notebook"))?;
         let version = self.version.ok_or_else(|| missing("version", "1.0.0"))?;
         let version_offset = version.span().start;

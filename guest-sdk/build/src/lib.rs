@@ -16,6 +16,7 @@ mod javascript;
 mod library;
 mod notebook;
 mod package;
+mod python;
 mod script;
 mod toolchain;
 mod tools;
@@ -64,10 +65,11 @@ pub fn build(
     match extension {
         "sql" => {}
         "js" | "mjs" => return javascript::build(path, options, progress),
+        "py" | "ipynb" => return python::build(path, options, progress),
         _ => {
             std::fs::metadata(path).map_err(unreadable)?;
             return Err(BuildError::new(
-                "neither a `.sql` or `.js` file nor the directory of a package",
+                "neither a `.sql`, `.py`, `.ipynb` or `.js` file nor the directory of a package",
             )
             .in_file(path));
         }
