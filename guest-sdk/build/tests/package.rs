@@ -88,6 +88,16 @@ fn the_same_package_in_two_folders_gives_the_same_bytes() {
     let names: Vec<_> =
         support::sections(hidden.bytes()).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["glovebox:manifest"]);
+
+    // Where the SDK lies shows in Cargo.toml, and so in a visible source, but not in the code.
+    let (_third, elsewhere) = checkout("elsewhere");
+    let package = elsewhere.join("model");
+    copy(&elsewhere.join(PACKAGE), &package);
+    let manifest = fs::read_to_string(package.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("../../../guest-sdk"));
+    fs::write(package.join("Cargo.toml"), manifest.replace("../../../guest-sdk", "../guest-sdk"))
+        .unwrap();
+    assert_eq!(hidden, build(&package, true).unwrap());
 }
 
 /// Builds the example with one file changed.

@@ -11,18 +11,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 const MAX_CELL_CHARACTERS: usize = 120;
 
 /// Text that came from another party, safe to print: control characters, which could move the
-/// cursor or rename the window, and direction overrides, which reorder what is read, are escaped.
+/// cursor or rename the window, direction overrides, which reorder what is read, and characters
+/// that nobody sees, which make two texts look like one, are escaped.
 pub(crate) fn plain(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || reorders {
+        if character.is_control() || deceives(character) {
             safe.extend(character.escape_default());
         } else {
             safe.push(character);
         }
     }
     safe
+}
+
+/// Reorders what is read, breaks a line, or takes no place on a screen.
+fn deceives(character: char) -> bool {
+    matches!(character,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Like [`plain`], but keeps line breaks and tabs: for source code.
@@ -140,6 +149,8 @@ mod tests {
         check("\x1b[2Jgone", "\\u{1b}[2Jgone");
         check("a\nb\tc", "a\\nb\\tc");
         check("abc\u{202e}fed", "abc\\u{202e}fed");
+        check("pay\u{200b}load", "pay\\u{200b}load");
+        check("a\u{2028}b\u{e0041}", "a\\u{2028}b\\u{e0041}");
         assert_eq!(plain_lines("a\tb\n\x1b[0m"), "a\tb\n\\u{1b}[0m");
     }
 

@@ -11,12 +11,22 @@ use crate::arguments::Build;
 use crate::context::Context;
 use crate::terminal::{self, print_json};
 
-pub(crate) fn run(context: &Context, build: &Build) -> Result<ExitCode> {
-    let options = BuildOptions {
+/// How to build, as it was said.
+pub(crate) fn options(build: &Build) -> BuildOptions {
+    BuildOptions {
         hidden: build.hidden,
         install_target: build.install_target,
+        install_tools: build.install_tools,
+        target_directory: build.target_directory.clone(),
         ..BuildOptions::default()
-    };
+    }
+}
+
+pub(crate) fn run(context: &Context, build: &Build) -> Result<ExitCode> {
+    if build.verify {
+        return super::rebuild::run(context, build);
+    }
+    let options = options(build);
     let bar = terminal::spinner(context.quiet(), format!("building {}", build.source.display()));
     let component = glovebox_build::build(&build.source, &options, &mut |step| {
         bar.set_message(terminal::plain(step));

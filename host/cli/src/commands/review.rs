@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::name::Alias;
 use glovebox_contract::statement::{Body, Decision, Review as ReviewStatement};
+use glovebox_room::Room;
 use serde_json::json;
 
 use crate::arguments::Review;
@@ -27,6 +30,7 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
         notebook: review.notebook.clone(),
         revision,
     });
+    let before = approved_before(&room, review, &revision, &party.alias);
     party.say(&mut room, body)?;
     if context.json() {
         print_json(
@@ -35,5 +39,26 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
     } else {
         println!("{} {} {} {revision}", party.alias, decision.verb(), review.notebook);
     }
+    if let (Some(before), Decision::Approve) = (before, decision) {
+        let (room, notebook) = (room.name(), &review.notebook);
+        context.hint(format!(
+            "`glovebox diff {room} {notebook} {before} {revision}` shows what is other than what {} \
+             approved before; `--revoke` takes the approval back",
+            party.alias
+        ));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The revision of the same notebook that the party approved last, if this is another.
+fn approved_before(
+    room: &Room,
+    review: &Review,
+    revision: &Blake3Digest,
+    party: &Alias,
+) -> Option<Blake3Digest> {
+    let notebook = room.state().notebook(&review.notebook).ok()?;
+    let version = notebook.version(revision)?;
+    let before = super::diff::reviewed_before(room.state(), notebook, version, Some(party))?;
+    before.revision_digest().copied()
 }
