@@ -86,6 +86,13 @@ fn hint(reason: ReasonCode) -> Option<&'static str> {
             "this machine cannot confine the run (user namespaces, Landlock, seccomp); \
              `--jail off` runs without, and the receipt records it"
         }
+        ReasonCode::HomeBusy => "try again when the other command has ended",
+        ReasonCode::HomeVersion => {
+            "use the program that made this home, or another home with `--home`"
+        }
+        ReasonCode::LogTampered => {
+            "keep the home as it is for the auditors; another party's bundle shows what was signed"
+        }
         ReasonCode::MemoryLimit
         | ReasonCode::CpuLimit
         | ReasonCode::Deadline

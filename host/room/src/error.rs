@@ -82,7 +82,11 @@ impl<T> Context<T> for rusqlite::Result<T> {
                     RoomError::new(ReasonCode::StorageFull, what).because(source)
                 }
                 Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                    RoomError::internal(format!("{what}: the log store is damaged")).because(source)
+                    let what = format!("{what}: the log store is damaged");
+                    RoomError::new(ReasonCode::LogTampered, what).because(source)
+                }
+                Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                    RoomError::new(ReasonCode::HomeBusy, what).because(source)
                 }
                 _ => RoomError::internal(what).because(source),
             }

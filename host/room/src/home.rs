@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt as _, PermissionsExt as _};
 use glovebox_contract::key::{PrivateKey, PublicKey};
+use glovebox_contract::reason::ReasonCode;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
@@ -178,13 +179,14 @@ fn check_version(directory: &Dir, path: &Path) -> Result<()> {
     if text == VERSION.as_bytes() {
         return Ok(());
     }
-    Err(RoomError::internal(format!(
+    let what = format!(
         "the home `{}` was made by another version of glovebox: its version file says `{}`, \
          this program reads `{}`",
         path.display(),
         String::from_utf8_lossy(&text).trim_end().escape_debug(),
         VERSION.trim_end()
-    )))
+    );
+    Err(RoomError::new(ReasonCode::HomeVersion, what))
 }
 
 fn create_key(directory: &Dir) -> Result<()> {
@@ -214,6 +216,10 @@ fn read_key(directory: &Dir) -> Result<PrivateKey> {
 }
 
 fn lock(directory: &Dir) -> Result<HomeLock> {
+    lock_within(directory, LOCK_WAIT)
+}
+
+fn lock_within(directory: &Dir, wait: Duration) -> Result<HomeLock> {
     let started = Instant::now();
     let mut file = directory
         .open_with(LOCK_FILE, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
@@ -222,14 +228,16 @@ fn lock(directory: &Dir) -> Result<HomeLock> {
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(HomeLock { _lock: lock }),
-            Err((returned, Errno::EWOULDBLOCK)) if started.elapsed() < LOCK_WAIT => {
+            Err((returned, Errno::EWOULDBLOCK)) if started.elapsed() < wait => {
                 file = returned;
                 std::thread::sleep(LOCK_RETRY);
             }
             Err((_, Errno::EWOULDBLOCK)) => {
-                return Err(RoomError::internal(
-                    "the home is busy: another glovebox process has been changing it for 10 seconds",
-                ));
+                let what = format!(
+                    "the home is busy: another glovebox process has been changing it for {} seconds",
+                    wait.as_secs()
+                );
+                return Err(RoomError::new(ReasonCode::HomeBusy, what));
             }
             Err((_, error)) => return Err(error).trying(|| "lock the home".into()),
         }

@@ -117,6 +117,18 @@ fn changes_take_turns() {
 }
 
 #[test]
+fn a_busy_home_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let home = Home::open_or_create(root.path()).unwrap();
+    let held = home.lock().unwrap();
+    let directory = Dir::open_ambient_dir(root.path(), ambient_authority()).unwrap();
+    let error = lock_within(&directory, Duration::from_millis(50)).err().unwrap();
+    assert_eq!(error.reason(), ReasonCode::HomeBusy, "{error}");
+    drop(held);
+    lock_within(&directory, Duration::from_millis(50)).unwrap();
+}
+
+#[test]
 fn unfinished_files_are_swept_when_they_are_old() {
     let root = tempfile::tempdir().unwrap();
     drop(Home::open_or_create(root.path()).unwrap());
