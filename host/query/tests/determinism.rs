@@ -1,5 +1,6 @@
 //! The same statement over the same files gives the same batches.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use common::{drain, query, session, show};

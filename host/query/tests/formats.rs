@@ -1,5 +1,6 @@
 //! Every format, good and bad.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use std::fs;

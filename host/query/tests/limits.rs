@@ -1,5 +1,6 @@
 //! Memory and scratch limits end a query with their reason.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use common::{query, reason, session};

@@ -1,5 +1,6 @@
 //! Queries and scripts over nycflights13.
 
+#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use std::collections::BTreeMap;
