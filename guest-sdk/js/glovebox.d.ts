@@ -59,6 +59,12 @@ export interface Table {
   scan(options?: ScanOptions): Batches;
 }
 
+export interface Volume {
+  readonly files: { readonly path: string; readonly size: number; readonly digest: string }[];
+  read(path: string, part?: { offset?: number; length?: number }): Uint8Array;
+  text(path: string): string;
+}
+
 export type Row = Record<string, unknown>;
 export type Columns = Record<string, TypedArray | Column | readonly unknown[]>;
 
@@ -94,6 +100,8 @@ export interface RunInfo {
 export function sql(statement: string, values?: Record<string, Scalar>): Batches;
 export function table(name: string): Table;
 export function output(name: string): Output;
+/** Read-only files that the revision pins, e.g. model weights. */
+export function volume(name: string): Volume;
 export function param(name: string): Scalar;
 export function params(): Record<string, Scalar>;
 export function currentRun(): RunInfo;

@@ -16,6 +16,8 @@ export interface MockRoomOptions {
   tables?: Record<string, MockTable>;
   outputs?: Record<string, Columns>;
   parameters?: Record<string, Scalar>;
+  /** Files by path, of volumes by name. */
+  volumes?: Record<string, Record<string, Uint8Array>>;
   /** Answers a query, with `$1` for its first parameter. */
   answer?: (statement: string, values: Scalar[]) => MockTable | undefined;
   /** Most rows in a batch, so that a small table comes in several. */

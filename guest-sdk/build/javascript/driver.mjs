@@ -8,7 +8,8 @@ import { readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const WORLD = "notebook";
+/** Of the WIT package, with what the notebook asks for. */
+const WORLD = "javascript-notebook";
 /** No feature that needs WASI: no standard streams, random numbers, clocks, HTTP. */
 const FEATURES = [];
 

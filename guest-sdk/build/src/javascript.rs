@@ -1,5 +1,6 @@
 //! JavaScript notebooks: one ES module with a header, loaded into an engine.
 
+mod asked;
 mod pin;
 mod problem;
 mod toolchain;
@@ -14,6 +15,7 @@ use crate::error::BuildError;
 use crate::header::{Header, Place};
 use crate::tools;
 
+use self::asked::Asked;
 use self::toolchain::{Toolchain, VERSION};
 
 /// Path under which a component keeps the text of a JavaScript notebook.
@@ -23,7 +25,7 @@ const SOURCE_PATH: &str = "notebook.js";
 const MAX_SOURCE_BYTES: usize = 1 << 20;
 
 /// The module `glovebox`, and the module that makes a notebook what the world wants.
-const SDK: [(&str, &str); 10] = [
+const SDK: [(&str, &str); 11] = [
     ("backend.js", include_str!("../../js/src/backend.js")),
     ("batch.js", include_str!("../../js/src/batch.js")),
     ("column.js", include_str!("../../js/src/column.js")),
@@ -34,6 +36,7 @@ const SDK: [(&str, &str); 10] = [
     ("run.js", include_str!("../../js/src/run.js")),
     ("scalar.js", include_str!("../../js/src/scalar.js")),
     ("types.js", include_str!("../../js/src/types.js")),
+    ("volume.js", include_str!("../../js/src/volume.js")),
 ];
 
 /// Builds the notebook in the file `path`.
@@ -60,13 +63,15 @@ fn build_text(
     let (header, start) = find_header(source, "//")?;
     let place = Place { file: source, start };
     let manifest = Header::parse(header, place)?.into_manifest(place, "javascript", VERSION)?;
-    let toolchain = Toolchain::find(options, progress)?;
+    let asked = Asked::of(source, &manifest);
+    let toolchain = Toolchain::find(&asked, options, progress)?;
     progress("loading the notebook");
     let directory = tools::scratch()?;
     let sources = directory.path().join("sources");
     for (name, text) in SDK {
         tools::write(&sources.join(name), text)?;
     }
+    tools::write(&sources.join("asked.js"), asked.module())?;
     tools::write(&sources.join(SOURCE_PATH), source)?;
     let module = toolchain
         .load(&sources, &directory.path().join("notebook.wasm"))

@@ -112,3 +112,21 @@ fn the_modules_own_tests_pass() {
     let passed = said.lines().find_map(|line| line.strip_prefix("# pass ")).unwrap();
     assert!(passed.parse::<u32>().unwrap() >= 69, "{said}");
 }
+
+#[test]
+fn a_notebook_imports_what_it_asks_for() {
+    let check = |text: &str, asked: &[&str]| {
+        let component = build("notebook.js", text, &installing()).unwrap();
+        let imports = wit(component.bytes());
+        for interface in ["context", "volumes"] {
+            assert_eq!(imports.contains(interface), asked.contains(&interface), "{imports}");
+        }
+    };
+    let volumes = HEADER.replace("[outputs.o]", "[volumes.\"a.model\"]\n[outputs.o]");
+    check(&format!("{HEADER}export default () => {{}};"), &[]);
+    check(&format!("{HEADER}export default (room) => room.currentRun();"), &["context"]);
+    check(
+        &format!("{volumes}export default (room) => room.currentRun();"),
+        &["context", "volumes"],
+    );
+}

@@ -1,12 +1,13 @@
-// The component: the host's interfaces on one side, the notebook on the other.
+// The component: the host's interfaces on one side, the notebook on the other. `asked.js` has the
+// interfaces that not every notebook imports; the build writes it.
 
-import { currentRun } from "glovebox:guest/context@0.1.0";
 import { RecordBatch, Schema } from "glovebox:guest/data@0.1.0";
 import * as logging from "glovebox:guest/logging@0.1.0";
 import { openOutput } from "glovebox:guest/outputs@0.1.0";
 import * as parameters from "glovebox:guest/parameters@0.1.0";
 import { query } from "glovebox:guest/sql@0.1.0";
 import { openTable } from "glovebox:guest/tables@0.1.0";
+import * as asked from "./asked.js";
 import * as notebook from "./notebook.js";
 import { log } from "./glovebox.js";
 import * as runner from "./run.js";
@@ -16,7 +17,7 @@ runner.check(notebook);
 
 const host = {
   ...logging,
-  currentRun,
+  ...asked,
   RecordBatch,
   Schema,
   openOutput,

@@ -1,11 +1,12 @@
 // The module `glovebox`: what a notebook can do in its room.
 
-import { backend, calling } from "./backend.js";
+import { backend, calling, GloveboxError } from "./backend.js";
 import { Batches, fieldsOf } from "./batch.js";
 import { bind, fromScalar } from "./scalar.js";
 
-export { GloveboxError } from "./backend.js";
+export { GloveboxError };
 export { output } from "./output.js";
+export { volume } from "./volume.js";
 
 /** Runs one `SELECT` on the host's engine; `:name` in it stands for `values.name`. */
 export function sql(statement, values = {}) {
@@ -53,7 +54,11 @@ export function params() {
 
 /** What this run is, as fixed by the approved revision. */
 export function currentRun() {
-  const { startedAt, ...run } = calling(() => backend().currentRun());
+  const ask = backend().currentRun;
+  if (ask === undefined) {
+    throw new GloveboxError("not-granted", "the notebook must name currentRun to be told of its run");
+  }
+  const { startedAt, ...run } = calling(ask);
   return { ...run, startedAt: new Date(Number(startedAt / 1000n)) };
 }
 

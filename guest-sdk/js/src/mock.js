@@ -18,8 +18,10 @@ export class MockRoom {
   /** How far it said it was: `[done, total]`. */
   progress = [];
 
-  constructor({ tables = {}, outputs = {}, parameters = {}, answer, batchRows = 1000, runInfo } = {}) {
-    this.#given = { tables, outputs, parameters, answer, batchRows, runInfo };
+  constructor({
+    tables = {}, outputs = {}, parameters = {}, volumes = {}, answer, batchRows = 1000, runInfo,
+  } = {}) {
+    this.#given = { tables, outputs, parameters, volumes, answer, batchRows, runInfo };
   }
 
   /** Runs a notebook: the module with a default function. Throws its error, described. */
@@ -44,7 +46,7 @@ export class MockRoom {
   }
 
   #backend() {
-    const { tables, outputs, parameters, answer, batchRows, runInfo } = this.#given;
+    const { tables, outputs, parameters, volumes, answer, batchRows, runInfo } = this.#given;
     const granted = (all, what, name) => Object.hasOwn(all, name)
       ? all[name]
       : fail("not-granted", `${what} \`${name}\` is not granted`);
@@ -63,6 +65,12 @@ export class MockRoom {
         return given === undefined
           ? fail("internal", `the mock room has no answer to \`${statement}\``)
           : new Reader(fieldsOf(given.columns), batchesOf(given, batchRows));
+      },
+      listFiles: (name) => Object.entries(granted(volumes, "volume", name)).sort().map(
+        ([path, bytes]) => ({ path, size: BigInt(bytes.length), digest: "" })),
+      openFile: (name, path) => {
+        const bytes = granted(granted(volumes, "volume", name), "file", path);
+        return { read: (offset, length) => bytes.slice(Number(offset), Number(offset) + length) };
       },
       getParameter: scalar,
       allParameters: () => Object.keys(parameters).map((name) => [name, scalar(name)]),

@@ -64,6 +64,22 @@ test("a module without a function is no notebook", async () => {
   await assert.rejects(room().run({}), /export default function/);
 });
 
+test("volumes are read in pieces", async () => {
+  const weights = Uint8Array.from({ length: (1 << 20) + 5 }, (_, index) => index % 251);
+  const volumes = { "acme.model": { "w.bin": weights, "a.txt": new TextEncoder().encode("ä") } };
+  const module = { default: ({ output, volume }) => {
+    const model = volume("acme.model");
+    assert.deepEqual(model.files.map(({ path, size }) => [path, size]), [["a.txt", 2], ["w.bin", weights.length]]);
+    assert.deepEqual(model.read("w.bin"), weights);
+    assert.deepEqual(model.read("w.bin", { offset: weights.length - 2, length: 9 }), weights.slice(-2));
+    assert.equal(model.text("a.txt"), "ä");
+    assert.throws(() => model.read("b.txt"), /file `b.txt` is not granted/);
+    output("totals").write([]);
+    output("counts").write([]);
+  } };
+  await room({ volumes }).run(module);
+});
+
 test("scans have columns, filters, limits", async () => {
   const table = { columns: COLUMNS, rows: ROWS, filters: { "v > 1": (row) => row.v > 1 } };
   const seen = [];

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use glovebox_contract::digest::Blake3Digest;
 
+use super::asked::Asked;
 use super::pin::pin;
 use crate::BuildOptions;
 use crate::component::WIT;
@@ -32,6 +33,7 @@ pub(super) struct Toolchain {
 impl Toolchain {
     /// Finds what is installed; installs it when `options` allow.
     pub(super) fn find(
+        asked: &Asked,
         options: &BuildOptions,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, BuildError> {
@@ -47,10 +49,11 @@ impl Toolchain {
             install(directory)
         })?;
         let driver = directory.join("driver.mjs");
-        let wit: Vec<_> = WIT.iter().map(|(_, text)| *text).collect();
+        let world = asked.world();
+        let wit: Vec<_> = WIT.iter().map(|(_, text)| *text).chain([world.as_str()]).collect();
         let engine = cached(&format!("{packages}-{}", key(&wit)), |engine| {
             progress("preparing the engine");
-            prepare(&driver, engine)
+            prepare(&driver, &world, engine)
         })?;
         Ok(Self { driver, engine })
     }
@@ -87,11 +90,12 @@ fn install(directory: &Path) -> Result<(), BuildError> {
     tools::output(&mut npm, NODE).map(drop)
 }
 
-fn prepare(driver: &Path, engine: &Path) -> Result<(), BuildError> {
+fn prepare(driver: &Path, world: &str, engine: &Path) -> Result<(), BuildError> {
     let wit = engine.join("wit");
     for (path, text) in WIT {
         tools::write(&wit.join(path), text)?;
     }
+    tools::write(&wit.join("javascript.wit"), world)?;
     tools::output(node(driver, "splice").arg(wit).arg(engine), NODE)?;
     let module = engine.join("engine.wasm");
     tools::write(&module, pin(&tools::read(&module)?)?)
