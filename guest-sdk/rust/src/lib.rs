@@ -37,6 +37,24 @@
 //! # Ok::<(), glovebox_guest::Error>(())
 //! ```
 //!
+//! A *library* works for notebooks. [`library`](macro@library) makes functions of a module callable
+//! from SQL:
+//!
+//! ```
+//! use glovebox_guest::library;
+//!
+//! #[library]
+//! mod functions {
+//!     /// How likely a customer is to buy again.
+//!     #[scalar_function]
+//!     pub fn score(recency: i64, spend: f64) -> f64 {
+//!         spend.sqrt() / (1.0 + recency as f64 / 30.0)
+//!     }
+//! }
+//!
+//! assert_eq!(functions::score(30, 16.0), 2.0);
+//! ```
+//!
 //! The manifest stands in the package's `Cargo.toml` under `[package.metadata.glovebox]`, and
 //! `glovebox build` makes the component.
 
@@ -113,7 +131,7 @@ pub use glovebox_guest_macros::{
 pub use glovebox_guest_macros::{export, import};
 
 pub use room::{
-    Batch, Batches, Level, Output, OutputSummary, Room, RunInfo, Scan, ScanOptions, Table,
+    Batch, Batches, Level, Output, OutputSummary, Room, RunInfo, Scan, ScanOptions, Table, log,
 };
 pub use row::{Cell, Row};
 pub use scalar::{Date, FromScalar, Scalar};

@@ -126,6 +126,12 @@ impl Room {
     }
 }
 
+/// Writes a line to the log of the run that a library works for. What a hidden library of another
+/// party logs reaches nobody.
+pub fn log(level: Level, message: impl fmt::Display) {
+    backend::log(level, &message.to_string());
+}
+
 /// Which part of a table to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanOptions {

@@ -12,6 +12,7 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::{Field as ArrowField, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch as ArrowBatch;
@@ -59,6 +60,8 @@ pub struct FunctionSettings {
 
 /// A library whose functions SQL may call.
 pub struct FunctionLibrary {
+    /// Tells it from every other library of this process.
+    id: u64,
     name: String,
     functions: BTreeMap<Identifier, Function>,
     ready: InstancePre<HostState>,
@@ -121,11 +124,18 @@ impl FunctionLibrary {
         let ready = linker
             .instantiate_pre(component)
             .map_err(|error| refused(ReasonCode::ComponentRefused, format!("{error:#}")))?;
-        let mut library = Self { name: name.into(), functions: BTreeMap::new(), ready, settings };
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut library = Self { id, name: name.into(), functions: BTreeMap::new(), ready, settings };
         let listed = library.instance()?.list()?;
         library.functions = list::agree(declared, listed)
             .map_err(|why| refused(ReasonCode::LibraryMismatch, why))?;
         Ok(library)
+    }
+
+    /// Tells it from every other library of this process.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Its name in the room.

@@ -83,6 +83,11 @@ pub(crate) struct Output {
     fields: Vec<Field>,
 }
 
+/// Writes a line where a test shows it.
+pub(crate) fn log(level: Level, message: &str) {
+    println!("{level:?}: {message}");
+}
+
 fn not_granted(what: &str, name: &str) -> Error {
     Error::with_code(ErrorCode::NotGranted, format_args!("no {what} `{name}` in this mock room"))
 }

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
@@ -28,8 +27,6 @@ pub(super) struct Scalar {
     name: String,
     function: String,
     library: Arc<FunctionLibrary>,
-    /// Tells this registration from those of other sessions.
-    key: u64,
     signature: Signature,
     arguments: SchemaRef,
     returns: FieldRef,
@@ -37,18 +34,15 @@ pub(super) struct Scalar {
     strict: Vec<bool>,
 }
 
-/// The next key of a registration.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 thread_local! {
-    /// Instances of this thread. A query's partitions run on the session's threads, so none waits
+    /// Instances of this thread by their libraries. A query's partitions run on the session's threads, so none waits
     /// for another, and nothing is locked.
     static INSTANCES: RefCell<BTreeMap<u64, FunctionInstance>> = RefCell::default();
 }
 
 impl PartialEq for Scalar {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        (self.library.id(), &self.name) == (other.library.id(), &other.name)
     }
 }
 
@@ -56,7 +50,7 @@ impl Eq for Scalar {}
 
 impl Hash for Scalar {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        (self.library.id(), &self.name).hash(state);
     }
 }
 
@@ -83,7 +77,6 @@ impl Scalar {
         Self {
             function: function.to_owned(),
             library: Arc::clone(library),
-            key: NEXT.fetch_add(1, Ordering::Relaxed),
             signature,
             arguments: nullable(schema),
             returns: Arc::new(returns),
@@ -98,12 +91,12 @@ impl Scalar {
         call: impl FnOnce(&mut FunctionInstance) -> Result<T, HostError>,
     ) -> Result<T, HostError> {
         INSTANCES.with_borrow_mut(|instances| {
-            let mut instance = match instances.remove(&self.key) {
+            let mut instance = match instances.remove(&self.library.id()) {
                 Some(instance) => instance,
                 None => self.library.instance()?,
             };
             let result = call(&mut instance)?;
-            instances.insert(self.key, instance);
+            instances.insert(self.library.id(), instance);
             Ok(result)
         })
     }
