@@ -2,8 +2,9 @@
 //!
 //! A SQL notebook needs no WebAssembly toolchain: its text goes into a tiny, always identical core
 //! module ([`build_sql`]). A Rust notebook is a cargo package that is compiled for
-//! `wasm32-unknown-unknown` in a reproducible way. Both end as a component that carries its
-//! manifest, and its source unless it is hidden, under its own hash.
+//! `wasm32-unknown-unknown` in a reproducible way, a notebook in C likewise by clang. One in Python
+//! or JavaScript is loaded into its interpreter, whose memory then becomes the component's. All end
+//! as a component that carries its manifest, and its source unless it is hidden, under its own hash.
 #![forbid(unsafe_code)]
 
 mod c;
@@ -42,7 +43,8 @@ pub struct BuildOptions {
     pub target_directory: Option<PathBuf>,
 }
 
-/// Builds what `path` is: a `.sql` file or the directory of a cargo package.
+/// Builds what `path` is: a notebook in one file (`.sql`, `.py`, `.ipynb`, `.js`, `.mjs`), the
+/// directory of a cargo package, or one with `glovebox.toml` and C files.
 ///
 /// `progress` hears what is being done, one short line at a time.
 ///
