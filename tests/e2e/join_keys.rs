@@ -152,6 +152,32 @@ fn a_room_key_is_made_once_and_for_its_owner_only() {
     assert!(one != other && one != bare && one == hashed("--key room.key-file"));
 }
 
+#[test]
+fn a_file_larger_than_memory_streams_through() {
+    let stage = Stage::new();
+    let mut file = std::io::BufWriter::new(
+        std::fs::File::create(stage.path("people.csv")).expect("a file of the stage"),
+    );
+    let padding = "x".repeat(230);
+    writeln!(file, "email,padding").expect("a header");
+    for person in 0..200_000 {
+        writeln!(file, "person.{person}@example.com,{padding}").expect("a row");
+    }
+    drop(file);
+    let size = std::fs::metadata(stage.path("people.csv")).expect("the file").len();
+    assert!(size > 48 << 20, "{size} bytes");
+    // 32 MiB for everything that the process allocates.
+    let hash = "keys hash --profile uid2 --kind email people.csv -o out.csv";
+    let output = std::process::Command::new("sh")
+        .args(["-c", &format!("ulimit -d 32768 && exec \"$0\" {hash}")])
+        .arg(env!("CARGO_BIN_EXE_glovebox"))
+        .current_dir(stage.path(""))
+        .output()
+        .expect("a shell");
+    let done = Done::from((hash.to_owned(), output)).ok();
+    assert!(done.stdout.contains("200000 hashed, 0 empty, 0 invalid"), "{done}");
+}
+
 const OVERLAP: &str = r#"/* glovebox notebook
 name = "overlap"
 version = "1.0.0"
