@@ -22,7 +22,8 @@ choices = ["none", "tens"]
 columns = [ "site utf8", "people int64", "spend int64" ]
 */
 CREATE TABLE output.sites AS
-SELECT v.site, count(DISTINCT c.email) AS people, sum(c.spend) AS spend
+SELECT v.site, count(DISTINCT c.email) AS people,
+       sum(CASE WHEN :rounding = 'tens' THEN c.spend / 10 * 10 ELSE c.spend END) AS spend
 FROM advertiser.crm AS c JOIN partner.visits AS v ON c.email = v.email
 WHERE c.spend >= :least GROUP BY v.site;
 "#;

@@ -15,4 +15,5 @@ mod join_keys;
 mod libraries;
 mod review;
 mod tour;
+mod views;
 mod volumes;

@@ -15,12 +15,12 @@ from typing import Any
 
 from . import _show
 from ._columns import Column
-from ._room import Batch, Batches, Error, Field, Output, Room, Table, today
+from ._room import Batch, Batches, Error, Field, File, Output, Room, Table, Volume, today
 
 __all__ = [
-    "Batch", "Batches", "Column", "Error", "Field", "Output", "Table",
+    "Batch", "Batches", "Column", "Error", "Field", "File", "Output", "Table", "Volume",
     "display", "log", "output", "outputs", "param", "params", "progress", "run_info", "sql",
-    "table", "tables",
+    "table", "tables", "volume", "volumes",
 ]
 
 _entered: Room | None = None
@@ -50,6 +50,16 @@ def table(name: str) -> Table:
 def tables() -> list[str]:
     """Names of the tables that this notebook may read."""
     return _current().backend.tables()
+
+
+def volume(name: str) -> Volume:
+    """Files that the notebook declares, for example `acme.model`."""
+    return _current().volume(name)
+
+
+def volumes() -> list[str]:
+    """Names of the volumes that this notebook may read."""
+    return _current().backend.volumes()
 
 
 def output(name: str) -> Output:

@@ -6,7 +6,7 @@ import datetime
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ._columns import Column, decode
 from ._encode import Encoded
@@ -33,6 +33,9 @@ class Backend(Protocol):
     def tables(self) -> list[str]: ...
     def output(self, name: str) -> Any: ...
     def outputs(self) -> list[str]: ...
+    def volumes(self) -> list[str]: ...
+    def files(self, volume: str) -> list[tuple[str, int, str]]: ...
+    def open_file(self, volume: str, path: str) -> Any: ...
     def parameter(self, name: str) -> Any: ...
     def parameters(self) -> dict[str, Any]: ...
     def log(self, level: str, message: str) -> None: ...
@@ -241,6 +244,41 @@ class Output:
             self.finish()
 
 
+class File(NamedTuple):
+    """A file of a volume, as the approved revision pins it."""
+
+    path: str
+    size: int
+    digest: str
+
+
+class Volume:
+    """Read-only files: model weights, documents, images."""
+
+    PIECE = 1 << 20
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        self.name = name
+        self.files = [File(*file) for file in backend.files(name)]
+        self._backend = backend
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes of a file, or `length` of them from `offset` on."""
+        file = self._backend.open_file(self.name, path)
+        content = bytearray()
+        while length is None or len(content) < length:
+            left = self.PIECE if length is None else min(self.PIECE, length - len(content))
+            piece = file.read(offset + len(content), left)
+            if not piece:
+                break
+            content += piece
+        return bytes(content)
+
+    def text(self, path: str) -> str:
+        """A file as text."""
+        return self.read(path).decode("utf-8")
+
+
 # What must be left alone in SQL, or `:name`.
 NAMED = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|::|:([A-Za-z_]\w*)", re.DOTALL
@@ -288,6 +326,9 @@ class Room:
 
     def table(self, name: str) -> Table:
         return Table(self.backend.table(name), name)
+
+    def volume(self, name: str) -> Volume:
+        return Volume(self.backend, name)
 
     def output(self, name: str) -> Output:
         if name not in self.opened:

@@ -10,6 +10,12 @@ from typing import Any
 from componentize_py_types import Err
 from wit_world.imports import data, logging, outputs, parameters, sql, tables, types
 
+try:
+    # Only a component that declares volumes imports this interface.
+    from wit_world.imports import volumes
+except ImportError:
+    volumes = None
+
 from ._encode import Encoded
 from ._room import EPOCH_MICROS, Error, Field
 
@@ -97,6 +103,14 @@ class Output:
         call(outputs.Output.finish, self.handle)
 
 
+class File:
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+
+    def read(self, offset: int, length: int) -> bytes:
+        return call(self.handle.read, offset, length)
+
+
 class Host:
     """A room over the host's interfaces."""
 
@@ -108,6 +122,17 @@ class Host:
 
     def tables(self) -> list[str]:
         return tables.list_tables()
+
+    def volumes(self) -> list[str]:
+        return volumes.list_volumes() if volumes else []
+
+    def files(self, volume: str) -> list[tuple[str, int, str]]:
+        if not volumes:
+            raise Error("not-granted", f"volume `{volume}` is not declared: no volume is")
+        return [(file.path, file.size, file.digest) for file in call(volumes.list_files, volume)]
+
+    def open_file(self, volume: str, path: str) -> "File":
+        return File(call(volumes.open_file, volume, path))
 
     def output(self, name: str) -> Output:
         return Output(call(outputs.open_output, name))

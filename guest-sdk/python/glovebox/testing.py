@@ -171,6 +171,14 @@ class MockOutput:
 
 
 @dataclass
+class MockFile:
+    content: bytes
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.content[offset : offset + length]
+
+
+@dataclass
 class MockRun:
     """What a notebook left behind."""
 
@@ -192,6 +200,7 @@ class MockRoom:
         tables: Mapping[str, Columns] | None = None,
         outputs: Mapping[str, Sequence[str]] | None = None,
         parameters: Mapping[str, Any] | None = None,
+        volumes: Mapping[str, Mapping[str, bytes]] | None = None,
         answers: Mapping[str, Columns] | Callable[[str, list[Any]], Columns | None] | None = None,
         filters: Mapping[tuple[str, str], Callable[[dict[str, Any]], bool]] | None = None,
         batch_rows: int = 1 << 30,
@@ -200,6 +209,7 @@ class MockRoom:
         self._tables = {name: Rows(columns) for name, columns in (tables or {}).items()}
         self._outputs = {name: [declared(text) for text in texts] for name, texts in (outputs or {}).items()}
         self._parameters = dict(parameters or {})
+        self._volumes = {name: dict(files) for name, files in (volumes or {}).items()}
         self._answers = answers or {}
         self.filters = dict(filters or {})
         self.batch_rows = batch_rows
@@ -239,6 +249,20 @@ class MockRoom:
 
     def tables(self) -> list[str]:
         return list(self._tables)
+
+    def volumes(self) -> list[str]:
+        return list(self._volumes)
+
+    def files(self, volume: str) -> list[tuple[str, int, str]]:
+        if volume not in self._volumes:
+            raise Error("not-granted", f"volume `{volume}` is not granted")
+        # Digests are the host's.
+        return [(path, len(data), "") for path, data in sorted(self._volumes[volume].items())]
+
+    def open_file(self, volume: str, path: str) -> MockFile:
+        if path not in self._volumes[volume]:
+            raise Error("not-granted", f"volume {volume} has no file `{path}`")
+        return MockFile(self._volumes[volume][path])
 
     def output(self, name: str) -> MockOutput:
         if name not in self._outputs:

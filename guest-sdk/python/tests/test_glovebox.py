@@ -244,5 +244,28 @@ class Statements(unittest.TestCase):
             made.sql("SELECT 1", {"x": 1})
 
 
+class Volumes(unittest.TestCase):
+    def test_files_are_read_whole_and_in_part(self):
+        large = bytes(range(256)) * 9_000
+        here = room(volumes={"acme.model": {"sub/large": large, "words": "grüße".encode(), "none": b""}})
+        run = here.run_cells([
+            WRITE,
+            "v = glovebox.volume('acme.model')\n"
+            "assert [file.path for file in v.files] == ['none', 'sub/large', 'words'], v.files\n"
+            "assert glovebox.volumes() == ['acme.model']\n"
+            "assert len(v.read('sub/large')) == v.files[1].size == 2_304_000\n"
+            "assert v.read('sub/large', 255, 3) == b'\\xff\\x00\\x01'\n"
+            "assert v.read('words', 100) == v.read('none') == v.read('words', 0, 0) == b''\n"
+            "assert v.text('words') == 'grüße'",
+        ])
+        self.assertEqual(len(run.output("late")), 1)
+
+    def test_what_is_not_granted_is_refused(self):
+        for ask in ["glovebox.volume('acme.other')", "glovebox.volume('acme.model').read('../x')"]:
+            with self.assertRaises(Failed) as failed:
+                room(volumes={"acme.model": {"x": b""}}).run_cells(["import glovebox\n" + ask])
+            self.assertIn("acme.", str(failed.exception))
+
+
 if __name__ == "__main__":
     unittest.main()

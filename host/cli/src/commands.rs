@@ -18,3 +18,5 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod table;
 pub(crate) mod verify;
+pub(crate) mod view;
+pub(crate) mod volume;

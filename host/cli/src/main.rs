@@ -6,11 +6,14 @@ mod arguments;
 mod commands;
 mod context;
 mod demo;
+mod dry_run;
 mod failure;
 mod output_file;
+mod play;
 mod program;
 mod room_file;
 mod terminal;
+mod words;
 
 use std::process::ExitCode;
 
@@ -63,12 +66,19 @@ fn raise_open_file_limit() {
 fn execute(arguments: Arguments) -> Result<ExitCode> {
     let context = Context::new(arguments.global);
     match arguments.command {
-        Command::Demo(demo) => demo::play(&context, &demo),
+        Command::Demo(demo) => demo::run(&context, &demo),
+        Command::Play(play) => play::run(&context, &play),
         Command::Key(key) => commands::key::run(&context, &key),
+        Command::Keys(keys) => commands::keys::run(&context, &keys),
         Command::Build(build) => commands::build::run(&context, &build),
         Command::Inspect(inspect) => commands::inspect::run(&context, &inspect),
+        Command::DryRun(dry_run) => dry_run::run(&context, &dry_run),
+        Command::Diff(diff) => commands::diff::run(&context, &diff),
         Command::Room(room) => commands::room::run(&context, &room),
         Command::Table(table) => commands::table::run(&context, &table),
+        Command::View(view) => commands::view::run(&context, &view),
+        Command::Volume(volume) => commands::volume::run(&context, &volume),
+        Command::Library(library) => commands::library::run(&context, &library),
         Command::Notebook(notebook) => commands::notebook::run(&context, &notebook),
         Command::Review(review) => commands::review::run(&context, &review),
         Command::Run(run) => commands::run::run(&context, &run),

@@ -21,6 +21,8 @@ pub enum Job {
     Compile(CompileJob),
     /// Read the columns of a party's files; ends with [`crate::event::Event::Described`].
     Describe(DescribeJob),
+    /// Plan a view and tell its columns; ends with [`crate::event::Event::Described`].
+    DescribeView(DescribeViewJob),
 }
 
 /// A run of an approved notebook.
@@ -58,20 +60,49 @@ pub struct VolumeFile {
     pub volume: TableName,
 }
 
-/// A table of one party: files of one format and one schema.
+/// A table or a view of one party.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InputTable {
+    /// The name in the files, or in the view, of each granted column that is called otherwise
+    /// there.
+    pub renamed: BTreeMap<String, String>,
+    /// Where its rows come from.
+    pub rows: TableRows,
+    /// The notebook's name of the table; the granted columns are in the grants.
+    pub table: TableName,
+}
+
+/// Where the rows of a table come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableRows {
+    /// From files.
+    Files(TableFiles),
+    /// From SQL over files.
+    View(ViewDefinition),
+}
+
+/// The files of a table: of one format and one schema.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableFiles {
     /// All columns of the files, granted or not, as [`crate::event::Event::Described`] told.
     pub file_columns: Vec<Column>,
     /// The files, in the order in which the snapshot lists them.
     pub files: Vec<InputFile>,
     /// Their format.
     pub format: FileFormat,
-    /// The files' name of each granted column that they call otherwise.
-    pub renamed: BTreeMap<String, String>,
-    /// The notebook's name of the table; the granted columns are in the grants.
-    pub table: TableName,
+}
+
+/// A view: an owner's SQL, and the tables that nothing else can name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ViewDefinition {
+    /// One `SELECT`.
+    pub sql: String,
+    /// The tables by the names that the SQL has for them.
+    pub tables: BTreeMap<Identifier, TableFiles>,
 }
 
 /// A file that the host opened for reading.
@@ -143,6 +174,16 @@ pub struct DescribeJob {
     pub format: FileFormat,
 }
 
+/// A view whose columns are wanted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeViewJob {
+    /// What it is.
+    pub definition: ViewDefinition,
+    /// Its name.
+    pub view: TableName,
+}
+
 /// Format of a party's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -203,7 +244,7 @@ impl Job {
                 )
             }
             Self::Compile(_) => ExpectedAnswer::MachineCode,
-            Self::Describe(_) => ExpectedAnswer::Columns,
+            Self::Describe(_) | Self::DescribeView(_) => ExpectedAnswer::Columns,
         }
     }
 }

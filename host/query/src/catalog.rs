@@ -25,6 +25,8 @@ pub(crate) struct GrantedCatalog {
     views: Arc<GrantedSchema>,
     /// For each view the tables that it reads, views in it expanded.
     view_tables: Arc<Mutex<BTreeMap<String, usize>>>,
+    /// For each granted view, by alias and name, the tables that it reads.
+    granted_views: Arc<BTreeMap<(String, String), usize>>,
 }
 
 /// Tables by name.
@@ -49,7 +51,25 @@ impl GrantedCatalog {
             schemas: Arc::new(schemas.collect()),
             views: Arc::default(),
             view_tables: Arc::default(),
+            granted_views: Arc::default(),
         }
+    }
+
+    /// A catalog of tables without an alias, which is what the SQL of a granted view sees.
+    pub(crate) fn of_bare_names(
+        tables: impl IntoIterator<Item = (String, Arc<dyn TableProvider>)>,
+    ) -> Self {
+        let tables = Mutex::new(tables.into_iter().collect());
+        Self { views: Arc::new(GrantedSchema { tables }), ..Self::default() }
+    }
+
+    /// Says which of the tables are views, by alias and name, and how many tables each reads.
+    pub(crate) fn with_granted_views(
+        mut self,
+        views: impl IntoIterator<Item = ((String, String), usize)>,
+    ) -> Self {
+        self.granted_views = Arc::new(views.into_iter().collect());
+        self
     }
 
     /// The same tables with no views: what one script or one query sees at its start.
@@ -58,6 +78,7 @@ impl GrantedCatalog {
             schemas: Arc::clone(&self.schemas),
             views: Arc::default(),
             view_tables: Arc::default(),
+            granted_views: Arc::clone(&self.granted_views),
         }
     }
 
@@ -96,6 +117,12 @@ impl GrantedCatalog {
         let name = format!("#call-{}", views.len());
         views.insert(name.clone(), table);
         name
+    }
+
+    /// How many tables SQL reads when it names a granted table or view.
+    pub(crate) fn granted_tables(&self, alias: &str, name: &str) -> usize {
+        let key = (alias.to_owned(), name.to_owned());
+        self.granted_views.get(&key).copied().unwrap_or(1)
     }
 
     /// How many tables the view `name` reads; 0 when there is none.

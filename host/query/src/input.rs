@@ -30,6 +30,43 @@ pub struct InputFile {
     pub bytes: u64,
 }
 
+/// What a run reads under one name.
+#[derive(Debug)]
+pub enum Input {
+    /// A table.
+    Table(InputTable),
+    /// A view.
+    View(InputView),
+}
+
+impl From<InputTable> for Input {
+    fn from(table: InputTable) -> Self {
+        Self::Table(table)
+    }
+}
+
+impl From<InputView> for Input {
+    fn from(view: InputView) -> Self {
+        Self::View(view)
+    }
+}
+
+/// A view as granted to one run: SQL over tables that nothing else can name.
+#[derive(Debug)]
+pub struct InputView {
+    /// Its name, `alias.view`.
+    pub name: TableName,
+    /// The columns the run may see, with the names and the types it sees.
+    pub granted: Vec<Column>,
+    /// The view's own name of each granted column that the run calls otherwise.
+    pub renamed: BTreeMap<String, String>,
+    /// One `SELECT`.
+    pub sql: String,
+    /// The tables it reads, by the names that the SQL has for them, with all of their columns
+    /// granted.
+    pub tables: BTreeMap<String, InputTable>,
+}
+
 /// A table as granted to one run.
 #[derive(Debug)]
 pub struct InputTable {

@@ -8,7 +8,8 @@
 //! | file | what |
 //! |---|---|
 //! | `input` | what a session is made from |
-//! | `store`, `table`, `catalog` | from opened files to names that SQL can resolve |
+//! | `store`, `table`, `prepared`, `catalog` | from opened files to names that SQL can resolve |
+//! | `view` | an owner's SQL over tables that only it can name |
 //! | `describe` | schema of a party's files |
 //! | `policy`, `plan_policy`, `functions` | which SQL may run |
 //! | `arrange`, `in_order`, `exact_sum` | the same answer every time |
@@ -46,12 +47,15 @@ mod libraries;
 mod memory;
 mod plan_policy;
 mod policy;
+mod prepared;
 mod script;
 mod session;
 mod store;
 mod stream;
 mod table;
+mod view;
 
 pub use describe::{INFERRED_ROWS, describe};
-pub use input::{FileFormat, InputFile, InputTable, SessionSettings};
+pub use input::{FileFormat, Input, InputFile, InputTable, InputView, SessionSettings};
 pub use session::Session;
+pub use view::describe_view;

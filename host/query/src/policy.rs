@@ -276,6 +276,9 @@ impl Visitor for Counter<'_> {
                 let common = self.common.get(&name).copied().unwrap_or(1);
                 common.max(self.catalog.view_tables(&name))
             }
+            [ObjectNamePart::Identifier(alias), ObjectNamePart::Identifier(name)] => {
+                self.catalog.granted_tables(&meaning(alias), &meaning(name))
+            }
             _ => 1,
         };
         self.tables = self.tables.saturating_add(weight);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -27,14 +28,14 @@ use crate::edge::{Edge, plain_schema};
 use crate::error::{Result, error, execution, planning};
 use crate::functions::AllowedFunctions;
 use crate::in_order::in_order;
-use crate::input::{InputTable, SessionSettings};
+use crate::input::{Input, SessionSettings};
 use crate::libraries::{Libraries, bind_calls};
 use crate::memory::SharedPool;
 use crate::plan_policy::check_plan;
 use crate::policy::{check_expansion, check_tables, parse_predicate, parse_query};
+use crate::prepared::{self, Named, Prepared};
 use crate::store::{GrantedFiles, OnlyGrantedFiles};
 use crate::stream::QueryStream;
-use crate::table::PreparedTable;
 
 /// Stack of the thread that plans: syntax and plans are trees that code walks by recursion.
 const PLANNING_STACK_BYTES: usize = 64 << 20;
@@ -47,7 +48,8 @@ const RUNNING_STACK_BYTES: usize = 16 << 20;
 /// Its methods block, so they must not be called on a thread of an asynchronous runtime.
 #[derive(Debug)]
 pub struct Session {
-    tables: BTreeMap<String, PreparedTable>,
+    /// The granted columns of every table and view.
+    granted: BTreeMap<String, SchemaRef>,
     /// What SQL sees.
     queries: GrantedCatalog,
     /// The same tables, with the types of the grant.
@@ -60,13 +62,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that can read `tables` and nothing else.
+    /// A session that can read `inputs` and nothing else.
     ///
     /// # Errors
     /// `schema-mismatch` when files do not have the granted columns, `input-corrupt`,
     /// `input-unreadable` or `input-changed` when they cannot be read.
-    pub fn new(tables: Vec<InputTable>, settings: SessionSettings) -> Result<Self> {
-        Self::with_libraries(tables, Vec::new(), settings)
+    pub fn new(inputs: Vec<impl Into<Input>>, settings: SessionSettings) -> Result<Self> {
+        Self::with_libraries(inputs, Vec::new(), settings)
     }
 
     /// A session whose SQL may also call the functions of `libraries`.
@@ -74,43 +76,34 @@ impl Session {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_libraries(
-        tables: Vec<InputTable>,
+        inputs: Vec<impl Into<Input>>,
         libraries: Vec<Arc<FunctionLibrary>>,
         settings: SessionSettings,
     ) -> Result<Self> {
         let libraries = Libraries::new(libraries);
         let mut store = GrantedFiles::default();
-        let mut prepared = BTreeMap::new();
-        for (number, table) in tables.into_iter().enumerate() {
-            let name = table.name.clone();
-            let table = PreparedTable::new(number, table, &mut store)?;
-            if prepared.insert(name.as_str().to_owned(), table).is_some() {
+        let prepared = inputs
+            .into_iter()
+            .map(|input| Prepared::new(input.into(), &mut store))
+            .collect::<Result<Vec<_>>>()?;
+        let runtime = runtime(&settings)?;
+        let environment = environment(store, &settings).map_err(|failure| execution(&failure))?;
+        let plain = nameless_state(&settings, Arc::clone(&environment))?;
+        let named = prepared
+            .into_iter()
+            .map(|input| input.named(&plain, runtime.handle()))
+            .collect::<Result<Vec<_>>>()?;
+        let mut granted = BTreeMap::new();
+        for Named { name, granted: columns, .. } in &named {
+            if granted.insert(name.to_string(), Arc::clone(columns)).is_some() {
                 let detail = format!("table {name} is granted twice");
                 return Err(error(ReasonCode::Internal, detail));
             }
         }
-        let named = |name: &String| {
-            let (alias, table) = name.split_once('.').unwrap_or((name, ""));
-            (alias.to_owned(), table.to_owned())
-        };
-        let queries = GrantedCatalog::new(prepared.iter().map(|(name, table)| {
-            let (alias, name) = named(name);
-            (alias, name, Arc::new(table.for_queries()) as _)
-        }));
-        let scans = GrantedCatalog::new(prepared.iter().map(|(name, table)| {
-            let (alias, name) = named(name);
-            (alias, name, Arc::new(table.for_scans()) as _)
-        }));
-        let environment = environment(store, &settings).map_err(|failure| execution(&failure))?;
+        let queries = prepared::catalog(&named, |input| &input.for_queries);
+        let scans = prepared::catalog(&named, |input| &input.for_scans);
         let state = session_state(&settings, environment, queries.clone(), &libraries)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(settings.partitions.max(1))
-            .max_blocking_threads(2)
-            .thread_name("query")
-            .thread_stack_size(RUNNING_STACK_BYTES)
-            .build()
-            .map_err(|_| error(ReasonCode::Internal, "the query threads cannot be started"))?;
-        Ok(Self { tables: prepared, queries, scans, libraries, state, settings, runtime })
+        Ok(Self { granted, queries, scans, libraries, state, settings, runtime })
     }
 
     /// What a script sees at its start: the granted tables and no views.
@@ -160,11 +153,7 @@ impl Session {
 
     /// What turns plans into what runs.
     pub(crate) fn planner(&self, state: &SessionState) -> Planner {
-        Planner {
-            state: state.clone(),
-            runtime: self.runtime.handle().clone(),
-            batch_rows: self.settings.batch_rows,
-        }
+        Planner::new(state, self.runtime.handle(), &self.settings)
     }
 
     /// The one row of `plan`, which reads no table.
@@ -192,8 +181,7 @@ impl Session {
     }
 
     fn start_scan(&self, table: &str, options: ScanOptions) -> Result<QueryStream> {
-        let prepared = self.table(table)?;
-        let granted = prepared.granted();
+        let granted = self.granted(table)?;
         let columns = match &options.columns {
             None => granted.fields().iter().map(|field| field.name().clone()).collect(),
             Some(columns) => columns.clone(),
@@ -234,8 +222,8 @@ impl Session {
         Ok(self.planner(&self.state).start(running, edge))
     }
 
-    fn table(&self, name: &str) -> Result<&PreparedTable> {
-        self.tables.get(name).ok_or_else(|| {
+    fn granted(&self, name: &str) -> Result<&SchemaRef> {
+        self.granted.get(name).ok_or_else(|| {
             let name: String = name.chars().take(130).collect();
             error(
                 ReasonCode::TableNotGranted,
@@ -254,6 +242,13 @@ pub(crate) struct Running {
     state: SessionState,
 }
 
+impl Running {
+    /// The schema of its batches.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.plan.schema()
+    }
+}
+
 /// Turns checked plans into what runs, wherever that happens.
 #[derive(Debug, Clone)]
 pub(crate) struct Planner {
@@ -263,6 +258,11 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
+    pub(crate) fn new(state: &SessionState, runtime: &Handle, settings: &SessionSettings) -> Self {
+        let (state, runtime) = (state.clone(), runtime.clone());
+        Self { state, runtime, batch_rows: settings.batch_rows }
+    }
+
     /// Most rows of a batch.
     pub(crate) fn batch_rows(&self) -> usize {
         self.batch_rows
@@ -301,8 +301,8 @@ impl Planner {
 }
 
 impl QueryEngine for Session {
-    fn table_schema(&self, table: &str) -> Result<arrow::datatypes::SchemaRef> {
-        Ok(Arc::clone(self.table(table)?.granted()))
+    fn table_schema(&self, table: &str) -> Result<SchemaRef> {
+        Ok(Arc::clone(self.granted(table)?))
     }
 
     fn scan(&mut self, table: &str, options: ScanOptions) -> Result<Box<dyn BatchStream>> {
@@ -388,7 +388,26 @@ fn scalar_value(scalar: &Scalar) -> Result<ScalarValue> {
     })
 }
 
-fn environment(
+/// The threads of a session.
+pub(crate) fn runtime(settings: &SessionSettings) -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.partitions.max(1))
+        .max_blocking_threads(2)
+        .thread_name("query")
+        .thread_stack_size(RUNNING_STACK_BYTES)
+        .build()
+        .map_err(|_| error(ReasonCode::Internal, "the query threads cannot be started"))
+}
+
+/// The state of a session that knows the functions of the allow-list, but no table.
+pub(crate) fn nameless_state(
+    settings: &SessionSettings,
+    environment: Arc<RuntimeEnv>,
+) -> Result<SessionState> {
+    session_state(settings, environment, GrantedCatalog::default(), &Libraries::default())
+}
+
+pub(crate) fn environment(
     store: GrantedFiles,
     settings: &SessionSettings,
 ) -> datafusion::common::Result<Arc<RuntimeEnv>> {

@@ -66,11 +66,14 @@ impl OpenFile {
 #[derive(Debug, Default)]
 pub(crate) struct GrantedFiles {
     files: BTreeMap<Path, Arc<OpenFile>>,
+    tables: usize,
 }
 
 impl GrantedFiles {
-    /// Takes in the files of table number `table` and says how DataFusion names them, in order.
-    pub(crate) fn add(&mut self, table: usize, files: Vec<InputFile>) -> Vec<PartitionedFile> {
+    /// Takes in the files of a table and says how DataFusion names them, in order.
+    pub(crate) fn add(&mut self, files: Vec<InputFile>) -> Vec<PartitionedFile> {
+        let table = self.tables;
+        self.tables = table.saturating_add(1);
         let mut added = Vec::with_capacity(files.len());
         for (index, InputFile { file, bytes }) in files.into_iter().enumerate() {
             let described = PartitionedFile::new(format!("{table:06}/{index:06}"), bytes);

@@ -56,10 +56,10 @@ struct Wanted<'a> {
 }
 
 impl PreparedTable {
-    /// Checks the files of `table` against its grant and moves them to `store`.
-    pub(crate) fn new(number: usize, table: InputTable, store: &mut GrantedFiles) -> Result<Self> {
-        let InputTable { name, format, file_columns, granted, renamed, files } = table;
-        let what = format!("table {name}");
+    /// Checks the files of `table` against its grant and moves them to `store`. Errors call it
+    /// `what`.
+    pub(crate) fn new(what: &str, table: InputTable, store: &mut GrantedFiles) -> Result<Self> {
+        let InputTable { name: _, format, file_columns, granted, renamed, files } = table;
         let wanted: Vec<Wanted> = granted
             .iter()
             .map(|column| Wanted {
@@ -76,7 +76,7 @@ impl PreparedTable {
                 FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &wanted)),
                 FileFormat::Parquet | FileFormat::ArrowIpc => file_schema(format, file, 0),
             }
-            .map_err(|failure| input(&what, index, &failure))?;
+            .map_err(|failure| input(what, index, &failure))?;
             check_columns(&schema, &wanted)
                 .map_err(|detail| mismatch(format!("file {}: {detail}", index + 1)))?;
             let by_position = matches!(format, FileFormat::Csv | FileFormat::ArrowIpc);
@@ -110,7 +110,7 @@ impl PreparedTable {
             read,
             positions,
             granted: Arc::new(Schema::new(fields)),
-            files: store.add(number, files),
+            files: store.add(files),
         })
     }
 

@@ -12,13 +12,15 @@ use glovebox_contract::receipt::{OutputFile, Usage};
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Event, LogLevel, OutputSummary, ResourceUsage};
 use glovebox_job::job::{
-    InputTable, Job, MachineCode, OutputFile as StagedOutput, RunJob, VolumeFile,
+    InputTable, Job, MachineCode, OutputFile as StagedOutput, RunJob, TableFiles, TableRows,
+    ViewDefinition, VolumeFile,
 };
 use glovebox_job::process::{Worker, WorkerError};
 
 use crate::components::CachedCode;
 use crate::crash::CrashPoint;
 use crate::error::{Context as _, Result, RoomError};
+use crate::inputs::{OpenedFiles, OpenedRows};
 use crate::private::{Display, LogLine, RunWords};
 use crate::run::{FinishedRun, RunObserver, StartedRun};
 use crate::worker::{WorkerSettings, input_files};
@@ -115,13 +117,17 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
     let mut descriptors = DescriptorList::new();
     let mut inputs = Vec::new();
     for (table, input) in &started.inputs.tables {
-        inputs.push(InputTable {
-            file_columns: input.file_columns.clone(),
-            files: input_files(&input.opened, &mut descriptors)?,
-            format: input.opened.format,
-            renamed: input.renamed.clone(),
-            table: table.clone(),
-        });
+        let rows = match &input.rows {
+            OpenedRows::Files(files) => TableRows::Files(table_files(files, &mut descriptors)?),
+            OpenedRows::View { sql, tables } => {
+                let tables = tables
+                    .iter()
+                    .map(|(name, files)| Ok((name.clone(), table_files(files, &mut descriptors)?)));
+                let tables = tables.collect::<Result<_>>()?;
+                TableRows::View(ViewDefinition { sql: sql.clone(), tables })
+            }
+        };
+        inputs.push(InputTable { renamed: input.renamed.clone(), rows, table: table.clone() });
     }
     let mut outputs = Vec::new();
     for name in started.grants.outputs().keys() {
@@ -144,6 +150,14 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
         volumes: volume_files(started, &mut descriptors)?,
     }));
     Ok((job, descriptors))
+}
+
+fn table_files(files: &OpenedFiles, descriptors: &mut DescriptorList) -> Result<TableFiles> {
+    Ok(TableFiles {
+        file_columns: files.columns.clone(),
+        files: input_files(&files.opened, descriptors)?,
+        format: files.opened.format,
+    })
 }
 
 fn volume_files(

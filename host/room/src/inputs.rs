@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use glovebox_contract::column::Column;
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::grants::{Grants, TableSource};
-use glovebox_contract::name::TableName;
+use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::statement::{FileDigest, Snapshot};
 
 use crate::error::{Result, RoomError};
 use crate::room::Room;
-use crate::sources::{self, OpenedSource};
+use crate::sources::{self, DigestCache, Files, OpenedSource, Rows};
 use crate::volumes::OpenedVolumes;
 
 /// Everything that a run reads.
@@ -19,19 +21,59 @@ pub(crate) struct OpenedInputs {
     pub(crate) volumes: OpenedVolumes,
 }
 
-/// An input table of a run.
+/// A table or a view that a run reads.
 pub(crate) struct OpenedInput {
+    /// The files' name, or the view's, of each granted column that is called otherwise there.
+    pub(crate) renamed: BTreeMap<String, String>,
+    pub(crate) rows: OpenedRows,
+}
+
+/// Where the rows of an input are.
+pub(crate) enum OpenedRows {
+    Files(OpenedFiles),
+    View { sql: String, tables: BTreeMap<Identifier, OpenedFiles> },
+}
+
+/// The files of a table.
+pub(crate) struct OpenedFiles {
     pub(crate) opened: OpenedSource,
     /// All columns of the files, granted or not.
-    pub(crate) file_columns: Vec<Column>,
-    /// The files' name of each granted column that they call otherwise.
-    pub(crate) renamed: BTreeMap<String, String>,
+    pub(crate) columns: Vec<Column>,
+}
+
+impl OpenedInput {
+    /// The tables that it reads: one, or those behind a view, in order of their names.
+    fn tables(&self) -> Vec<&OpenedFiles> {
+        match &self.rows {
+            OpenedRows::Files(files) => vec![files],
+            OpenedRows::View { tables, .. } => tables.values().collect(),
+        }
+    }
+
+    fn count_files(&self) -> usize {
+        self.tables().iter().map(|table| table.opened.files.len()).sum()
+    }
+
+    /// What its files hold now. `name` is for messages.
+    pub(crate) fn snapshot(&self, name: &TableName, cache: &dyn DigestCache) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::default();
+        for table in self.tables() {
+            let digests = table.opened.digests(name, cache)?;
+            if let OpenedRows::View { .. } = self.rows {
+                snapshot.tables.push(u64::try_from(digests.len()).unwrap_or(u64::MAX));
+            }
+            let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
+            snapshot.files.extend(files);
+        }
+        Ok(snapshot)
+    }
 }
 
 impl OpenedInputs {
     /// Fails when something is not what it was when it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
-        self.tables.values().try_for_each(|input| input.opened.check_unchanged())?;
+        let tables = self.tables.values().flat_map(OpenedInput::tables);
+        tables.into_iter().try_for_each(|table| table.opened.check_unchanged())?;
         self.volumes.iter().try_for_each(|(name, volume)| volume.check_unchanged(name))
     }
 }
@@ -45,7 +87,7 @@ impl Room {
             .iter()
             .map(|(name, source)| Ok((name.clone(), self.open_table(grants, name, source)?)))
             .collect::<Result<_>>()?;
-        let read: usize = tables.values().map(|input: &OpenedInput| input.opened.files.len()).sum();
+        let read: usize = tables.values().map(OpenedInput::count_files).sum();
         let most = grants.limits().open_files;
         // The worker opens the machine code and its outputs besides.
         let others = grants.outputs().len().saturating_add(1);
@@ -74,10 +116,32 @@ impl Room {
                 format!("table {table}: this host does not know where it is; add it again"),
             )
         })?;
-        let opened = sources::open(table, &source.path, Some(source.format))?;
+        let open = |files: Files| -> Result<OpenedFiles> {
+            let opened = sources::open(table, &files.path, Some(files.format))?;
+            Ok(OpenedFiles { opened, columns: files.columns })
+        };
+        let rows = match source.rows {
+            Rows::Files(files) => OpenedRows::Files(open(files)?),
+            Rows::View { sql, tables } => {
+                self.check_definition(table, &sql)?;
+                let tables = tables.into_iter().map(|(name, files)| Ok((name, open(files)?)));
+                OpenedRows::View { sql, tables: tables.collect::<Result<_>>()? }
+            }
+        };
         let granted = grants.tables().get(input).map(Vec::as_slice).unwrap_or_default();
-        let renamed = chain(granted, renamed, &source.aliases);
-        Ok(OpenedInput { opened, file_columns: source.file_columns, renamed })
+        Ok(OpenedInput { renamed: chain(granted, renamed, &source.aliases), rows })
+    }
+
+    /// The SQL that this host keeps is the one that the view's statement is about.
+    fn check_definition(&self, view: &TableName, sql: &str) -> Result<()> {
+        let stated = self.state.table(view).and_then(|table| table.view);
+        if stated == Some(Blake3Digest::of(sql.as_bytes())) {
+            return Ok(());
+        }
+        Err(RoomError::new(
+            ReasonCode::InputChanged,
+            format!("view {view}: this host keeps another definition than was published; add it again"),
+        ))
     }
 }
 

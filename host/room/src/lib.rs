@@ -77,4 +77,4 @@ pub use error::RoomError;
 pub use home::Home;
 pub use private::{Display, LogLine};
 pub use room::Room;
-pub use sources::Source;
+pub use sources::{Files, Rows, Source};

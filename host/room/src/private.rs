@@ -1,17 +1,20 @@
 //! What the host knows and tells nobody, or only some: where files are, what they held, what a
 //! guest said.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use glovebox_contract::digest::{Blake3Digest, ContentDigest, Sha256Digest};
 use glovebox_contract::media::MediaType;
 use glovebox_contract::name::{RunId, TableName};
+use glovebox_contract::state::Refusal;
 use glovebox_job::event::LogLevel;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::error::{Context as _, Result, RoomError};
-use crate::sources::{DigestCache, FileIdentity, Source};
+use crate::sources::{DigestCache, FileIdentity, Files, Rows, Source};
 use crate::store::Store;
 
 /// A line that a guest logged.
@@ -33,26 +36,55 @@ pub struct Display {
     pub data: Vec<u8>,
 }
 
-/// Remembers where a table is, in the transaction that appends its statement.
+/// Remembers where a table or a view is, in the transaction that appends its statement.
 pub(crate) fn put_source(
     transaction: &Transaction<'_>,
     table: &TableName,
     source: &Source,
 ) -> Result<()> {
-    let columns = serde_json::to_string(&source.file_columns)
-        .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
-    let aliases = serde_json::to_string(&source.aliases)
-        .map_err(|error| RoomError::internal("cannot store a table's columns").because(error))?;
-    let format = serde_json::to_string(&source.format)
-        .map_err(|error| RoomError::internal("cannot store a table's format").because(error))?;
+    let storing = || format!("remember where table {table} is");
+    let sql = match &source.rows {
+        Rows::Files(_) => None,
+        Rows::View { sql, .. } => Some(sql),
+    };
     transaction
         .execute(
-            "INSERT OR REPLACE INTO source (table_name, path, format, file_columns, aliases)
-                 VALUES (?, ?, ?, ?, ?)",
-            params![table.as_str(), source.path.as_os_str().as_bytes(), format, columns, aliases],
+            "INSERT OR REPLACE INTO source (table_name, aliases, sql) VALUES (?, ?, ?)",
+            params![table.as_str(), stored(serde_json::to_string(&source.aliases))?, sql],
+        )
+        .and_then(|_| {
+            transaction.execute("DELETE FROM source_files WHERE table_name = ?", [table.as_str()])
+        })
+        .trying(storing)?;
+    match &source.rows {
+        Rows::Files(files) => put_files(transaction, table, "", files),
+        Rows::View { tables, .. } => tables
+            .iter()
+            .try_for_each(|(name, files)| put_files(transaction, table, name.as_str(), files)),
+    }
+}
+
+fn put_files(
+    transaction: &Transaction<'_>,
+    table: &TableName,
+    name: &str,
+    Files { path, format, columns }: &Files,
+) -> Result<()> {
+    let path = path.as_os_str().as_bytes();
+    let format = stored(serde_json::to_string(format))?;
+    let columns = stored(serde_json::to_string(columns))?;
+    transaction
+        .execute(
+            "INSERT INTO source_files (table_name, name, path, format, columns)
+             VALUES (?, ?, ?, ?, ?)",
+            params![table.as_str(), name, path, format, columns],
         )
         .trying(|| format!("remember where table {table} is"))?;
     Ok(())
+}
+
+fn stored(json: serde_json::Result<String>) -> Result<String> {
+    json.map_err(|error| RoomError::internal("cannot store what a table is").because(error))
 }
 
 /// Remembers where a volume is, in the transaction that appends its statement.
@@ -111,32 +143,55 @@ pub(crate) fn put_run_words(
 
 impl Store {
     pub(crate) fn source(&self, table: &TableName) -> Result<Option<Source>> {
+        let select = "SELECT aliases, sql FROM source WHERE table_name = ?";
         let row = self
             .connection
-            .query_row(
-                "SELECT path, format, file_columns, aliases FROM source WHERE table_name = ?",
-                [table.as_str()],
-                |row| {
-                    Ok((
-                        row.get::<_, Vec<u8>>(0)?,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, String>(3)?,
-                    ))
-                },
-            )
+            .query_row(select, [table.as_str()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?))
+            })
             .optional()
             .trying(|| format!("look up where table {table} is"))?;
-        let Some((path, format, columns, aliases)) = row else { return Ok(None) };
+        let Some((aliases, sql)) = row else { return Ok(None) };
+        let damaged = || RoomError::internal(format!("the entry for table {table} is damaged"));
+        let aliases =
+            serde_json::from_str(&aliases).map_err(|error| damaged().because(error))?;
+        let mut tables = self.source_files(table)?;
+        let rows = match sql {
+            None => Rows::Files(tables.remove("").ok_or_else(damaged)?),
+            Some(sql) => {
+                let named = tables.into_iter().map(|(name, files)| Ok((name.parse()?, files)));
+                let named: Result<_, Refusal> = named.collect();
+                Rows::View { sql, tables: named.map_err(|error| damaged().because(error))? }
+            }
+        };
+        Ok(Some(Source { aliases, rows }))
+    }
+
+    /// The files of a table, or of the tables behind a view, by name.
+    fn source_files(&self, table: &TableName) -> Result<BTreeMap<String, Files>> {
+        let reading = || format!("look up where table {table} is");
+        let select = "SELECT name, path, format, columns FROM source_files WHERE table_name = ?";
+        let mut statement = self.connection.prepare_cached(select).trying(reading)?;
+        let rows = statement
+            .query_map([table.as_str()], |row| {
+                let (name, path): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                Ok((name, path, row.get::<_, String>(2)?, row.get::<_, String>(3)?))
+            })
+            .trying(reading)?;
         let damaged = |error: serde_json::Error| {
             RoomError::internal(format!("the entry for table {table} is damaged")).because(error)
         };
-        Ok(Some(Source {
-            aliases: serde_json::from_str(&aliases).map_err(damaged)?,
-            path: PathBuf::from(std::ffi::OsString::from_vec(path)),
-            format: serde_json::from_str(&format).map_err(damaged)?,
-            file_columns: serde_json::from_str(&columns).map_err(damaged)?,
-        }))
+        let mut tables = BTreeMap::new();
+        for row in rows {
+            let (name, path, format, columns) = row.trying(reading)?;
+            let files = Files {
+                path: PathBuf::from(OsString::from_vec(path)),
+                format: serde_json::from_str(&format).map_err(damaged)?,
+                columns: serde_json::from_str(&columns).map_err(damaged)?,
+            };
+            tables.insert(name, files);
+        }
+        Ok(tables)
     }
 
     /// Where a volume is.
@@ -147,7 +202,7 @@ impl Store {
             .query_row(select, [volume.as_str()], |row| row.get::<_, Vec<u8>>(0))
             .optional()
             .trying(|| format!("look up where volume {volume} is"))?;
-        Ok(path.map(|path| PathBuf::from(std::ffi::OsString::from_vec(path))))
+        Ok(path.map(|path| PathBuf::from(OsString::from_vec(path))))
     }
 
     /// Runs of which words are kept.

@@ -11,6 +11,7 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{EvidenceClass, Outcome, Receipt, Usage};
 use glovebox_contract::state::{Run, RunStatus};
 use glovebox_contract::statement::{Body, Delete};
+use glovebox_job::event::ResourceUsage;
 
 use crate::crash::CrashPoint;
 use crate::error::{Result, RoomError};
@@ -29,7 +30,7 @@ impl Room {
         settings: &WorkerSettings,
         finished: FinishedRun,
     ) -> Result<EndedRun> {
-        let FinishedRun { run, staged, outcome, words, usage } = finished;
+        let FinishedRun { run, staged, outcome, words, usage, used } = finished;
         self.locked(|room, _| {
             let outcome = match outcome {
                 // Someone may have paused or rejected meanwhile; the room would refuse the receipt.
@@ -42,7 +43,8 @@ impl Room {
             if let Outcome::Failed { .. } = outcome {
                 // First, to make room: a full disk may be why the run failed.
                 room.outputs.discard(staged)?;
-                return room.log_receipt(&run, outcome, usage, &words);
+                let ended = room.log_receipt(&run, outcome, usage, &words)?;
+                return Ok(EndedRun { used, ..ended });
             }
             let ended = room.log_receipt(&run, outcome, usage, &words)?;
             settings.pass(CrashPoint::ReceiptLogged);
@@ -50,7 +52,7 @@ impl Room {
             settings.pass(CrashPoint::OutputsRenamed);
             room.outputs.sync()?;
             settings.pass(CrashPoint::Published);
-            Ok(ended)
+            Ok(EndedRun { used, ..ended })
         })
     }
 
@@ -88,7 +90,8 @@ impl Room {
             }
             _ => None,
         };
-        Ok(EndedRun { run: *run, receipt, receipt_digest, host_detail })
+        let used = ResourceUsage::default();
+        Ok(EndedRun { run: *run, receipt, receipt_digest, used, host_detail })
     }
 
     /// Finishes or undoes what dead processes left half done, and removes expired outputs. Runs

@@ -13,7 +13,7 @@ use glovebox_contract::name::{AssetName, Identifier, RunId, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{Computation, OutputFile, Receipt, Usage};
 use glovebox_contract::state::{Refusal, Run};
-use glovebox_contract::statement::{Body, FileDigest, Kind, Refused, RunStart, Snapshot};
+use glovebox_contract::statement::{Body, Kind, Refused, RunStart, Snapshot};
 use glovebox_job::event::{LogLevel, ResourceUsage};
 
 use crate::components::{CachedCode, CodeCache, ComponentStore, code_key};
@@ -221,9 +221,7 @@ impl Room {
         let mut snapshots = BTreeMap::new();
         for (name, input) in &inputs.tables {
             let table = source(&grants, name)?;
-            let digests = input.opened.digests(table, &self.store)?;
-            let files = digests.into_iter().map(|(digest, bytes)| FileDigest { bytes, digest });
-            snapshots.insert(table.clone(), Snapshot { files: files.collect() });
+            snapshots.insert(table.clone(), input.snapshot(table, &self.store)?);
         }
         let code = self.run_code(settings, &grants, observer)?;
         Ok((inputs, snapshots, code))

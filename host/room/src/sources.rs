@@ -15,7 +15,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::ContentDigest;
-use glovebox_contract::name::TableName;
+use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::job::FileFormat;
 
@@ -29,17 +29,38 @@ const SETTLED: Duration = Duration::from_secs(2);
 /// Most files of one table.
 const MAX_FILES: usize = 4096;
 
-/// Where the rows of a table are. Host-private.
+/// Where the rows of a table or of a view are. Host-private.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The files' name of each column that is published under another.
     pub aliases: BTreeMap<String, String>,
+    /// Where they are.
+    pub rows: Rows,
+}
+
+/// Where rows are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// In files.
+    Files(Files),
+    /// In what SQL makes of files.
+    View {
+        /// One `SELECT`.
+        sql: String,
+        /// The tables by the names that the SQL has for them.
+        tables: BTreeMap<Identifier, Files>,
+    },
+}
+
+/// Files of one format and one schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
     /// A file, or a directory of files.
     pub path: PathBuf,
     /// Format of every file.
     pub format: FileFormat,
     /// All columns of the files, offered or not.
-    pub file_columns: Vec<Column>,
+    pub columns: Vec<Column>,
 }
 
 /// What tells one state of a file from another without reading it.

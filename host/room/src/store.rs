@@ -44,11 +44,17 @@ CREATE TABLE checkpoint (
 ) STRICT;
 CREATE TABLE source (
     table_name TEXT PRIMARY KEY,
+    aliases TEXT NOT NULL,
+    sql TEXT
+) STRICT;
+CREATE TABLE source_files (
+    table_name TEXT NOT NULL,
+    name TEXT NOT NULL,
     path BLOB NOT NULL,
     format TEXT NOT NULL,
-    file_columns TEXT NOT NULL,
-    aliases TEXT NOT NULL
-) STRICT;
+    columns TEXT NOT NULL,
+    PRIMARY KEY (table_name, name)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE volume (
     volume_name TEXT PRIMARY KEY,
     path BLOB NOT NULL

@@ -1,11 +1,12 @@
-//! Adding tables: what a party's files hold, and what the party offers of it.
+//! Adding tables and views: what a party's files hold, and what the party offers of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use glovebox_contract::column::Column;
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
-use glovebox_contract::name::TableName;
+use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{Applied, Refusal};
 use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
@@ -14,13 +15,15 @@ use glovebox_job::job::FileFormat;
 use crate::error::{Result, RoomError};
 use crate::private;
 use crate::room::Room;
-use crate::sources::{self, Source};
+use crate::sources::{self, Files, OpenedSource, Rows, Source};
 use crate::worker::{self, WorkerSettings};
 
-/// What the files of a table hold, as a jailed child read them.
+/// What the files of a table hold, or what a view makes of files, as a jailed child read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedTable {
     source: Source,
+    /// All columns, with the names in the files or in the view.
+    columns: Vec<Column>,
     files: usize,
     bytes: u64,
 }
@@ -38,21 +41,49 @@ impl DescribedTable {
         path: &Path,
         format: Option<FileFormat>,
     ) -> Result<Self> {
-        // The place is remembered as it is now, whatever becomes of the working directory.
-        let path: PathBuf = path.canonicalize().map_err(|error| {
-            RoomError::new(
-                ReasonCode::InputUnreadable,
-                format!("table {table}: cannot read `{}`", path.display()),
-            )
-            .because(error)
-        })?;
-        let opened = sources::open(table, &path, format)?;
-        let file_columns = worker::describe(settings, &opened)?;
+        let (files, opened) = read_files(settings, table, path, format)?;
         Ok(Self {
+            columns: files.columns.clone(),
             files: opened.files.len(),
-            bytes: opened.files.iter().map(|file| file.identity.bytes).sum(),
-            source: Source { aliases: BTreeMap::new(), path, format: opened.format, file_columns },
+            bytes: bytes(&opened),
+            source: Source { aliases: BTreeMap::new(), rows: Rows::Files(files) },
         })
+    }
+
+    /// Plans the view `sql` over the files or directories at `paths`, each by the name that the
+    /// SQL has for it, and reads its columns. `view` is for messages.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and with the reason why the SQL is refused: it reads its own tables only,
+    /// by the functions that notebooks may call.
+    pub fn read_view(
+        settings: &WorkerSettings,
+        view: &TableName,
+        sql: &str,
+        paths: &BTreeMap<Identifier, PathBuf>,
+    ) -> Result<Self> {
+        let mut tables = BTreeMap::new();
+        let mut opened = BTreeMap::new();
+        let (mut count, mut size) = (0_usize, 0_u64);
+        for (name, path) in paths {
+            let (files, source) = read_files(settings, view, path, None)?;
+            count = count.saturating_add(source.files.len());
+            size = size.saturating_add(bytes(&source));
+            opened.insert(name.clone(), (source, files.columns.clone()));
+            tables.insert(name.clone(), files);
+        }
+        let columns = worker::describe_view(settings, view, sql, &opened)?;
+        let rows = Rows::View { sql: sql.to_owned(), tables };
+        let source = Source { aliases: BTreeMap::new(), rows };
+        Ok(Self { source, columns, files: count, bytes: size })
+    }
+
+    /// Digest of the definition; none when this is no view.
+    pub fn definition(&self) -> Option<Blake3Digest> {
+        match &self.source.rows {
+            Rows::Files(_) => None,
+            Rows::View { sql, .. } => Some(Blake3Digest::of(sql.as_bytes())),
+        }
     }
 
     /// Publishes columns under other names than the files': `aliases` are the published names,
@@ -66,8 +97,8 @@ impl DescribedTable {
         let mut named = BTreeSet::new();
         for in_files in aliases.values() {
             let shown = in_files.escape_debug();
-            if !self.source.file_columns.iter().any(|column| column.name == *in_files) {
-                let known = list(&self.source.file_columns);
+            if !self.columns.iter().any(|column| column.name == *in_files) {
+                let known = list(&self.columns);
                 let what = format!("the files have no column `{shown}`; they have {known}");
                 return Err(RoomError::not_found(what));
             }
@@ -99,12 +130,7 @@ impl DescribedTable {
             None => column.clone(),
             Some(name) => Column { name: (*name).clone(), ..column.clone() },
         };
-        self.source.file_columns.iter().map(publish).collect()
-    }
-
-    /// The format of the files.
-    pub fn format(&self) -> FileFormat {
-        self.source.format
+        self.columns.iter().map(publish).collect()
     }
 
     /// How many files there are.
@@ -138,8 +164,15 @@ impl DescribedTable {
         names.iter().map(find).collect()
     }
 
-    /// Fails unless every column of the statement is a column of the files.
+    /// Fails unless every column of the statement is a column of the files, and a view's
+    /// definition is this one.
     fn check_offers(&self, table: &TableAsset) -> Result<()> {
+        if table.view != self.definition() {
+            return Err(RoomError::new(
+                ReasonCode::SchemaMismatch,
+                format!("view {}: the statement is about another definition", table.name),
+            ));
+        }
         let columns = self.columns();
         match table.columns.iter().find(|offered| !columns.contains(offered)) {
             None => Ok(()),
@@ -154,6 +187,30 @@ impl DescribedTable {
             )),
         }
     }
+}
+
+/// Opens the files at `path` and reads their columns.
+fn read_files(
+    settings: &WorkerSettings,
+    table: &TableName,
+    path: &Path,
+    format: Option<FileFormat>,
+) -> Result<(Files, OpenedSource)> {
+    // The place is remembered as it is now, whatever becomes of the working directory.
+    let path = path.canonicalize().map_err(|error| {
+        RoomError::new(
+            ReasonCode::InputUnreadable,
+            format!("table {table}: cannot read `{}`", path.display()),
+        )
+        .because(error)
+    })?;
+    let opened = sources::open(table, &path, format)?;
+    let columns = worker::describe(settings, &opened)?;
+    Ok((Files { path, format: opened.format, columns }, opened))
+}
+
+fn bytes(opened: &OpenedSource) -> u64 {
+    opened.files.iter().fold(0, |all, file| all.saturating_add(file.identity.bytes))
 }
 
 fn list(columns: &[Column]) -> String {

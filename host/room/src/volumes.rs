@@ -290,3 +290,6 @@ impl Room {
         grants.volumes().iter().map(open).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Jobs for the jailed child: describe files, compile a component, run a notebook.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::time::{Duration, Instant};
@@ -7,11 +8,15 @@ use std::time::{Duration, Instant};
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::limits::Limits;
+use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::JailMode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event};
-use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job, LibraryFile};
+use glovebox_job::job::{
+    CompileJob, DescribeJob, DescribeViewJob, InputFile, Job, LibraryFile, TableFiles,
+    ViewDefinition,
+};
 use glovebox_job::limits::ProcessLimits;
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
 
@@ -50,6 +55,11 @@ impl WorkerSettings {
         }
     }
 
+    /// Starts the process of a run.
+    pub(crate) fn spawn_run(&self, limits: &Limits) -> Result<Worker, WorkerError> {
+        Worker::spawn(&self.program, self.jail, ProcessLimits::of_run(limits))
+    }
+
     pub(crate) fn spawn(&self, limits: ProcessLimits) -> Result<Worker> {
         Ok(Worker::spawn(&self.program, self.jail, limits)?)
     }
@@ -70,6 +80,35 @@ pub(crate) fn describe(settings: &WorkerSettings, source: &OpenedSource) -> Resu
         files: input_files(source, &mut descriptors)?,
         format: source.format,
     });
+    worker.send(&job, descriptors, deadline)?;
+    match worker.wait(deadline, |_| {})? {
+        Event::Described { columns, .. } => Ok(columns),
+        other => Err(failure(other)),
+    }
+}
+
+/// Plans a view in a jailed child and reads its columns. Each table comes with its opened files
+/// and the columns that they have.
+pub(crate) fn describe_view(
+    settings: &WorkerSettings,
+    view: &TableName,
+    sql: &str,
+    tables: &BTreeMap<Identifier, (OpenedSource, Vec<Column>)>,
+) -> Result<Vec<Column>> {
+    let deadline = Instant::now() + DESCRIBE_TIME;
+    let files = tables.values().map(|(source, _)| source.files.len()).sum();
+    let mut worker = settings.spawn(ProcessLimits::of_description(files))?;
+    let mut descriptors = DescriptorList::new();
+    let tables = tables.iter().map(|(name, (source, columns))| {
+        let files = TableFiles {
+            file_columns: columns.clone(),
+            files: input_files(source, &mut descriptors)?,
+            format: source.format,
+        };
+        Ok((name.clone(), files))
+    });
+    let definition = ViewDefinition { sql: sql.to_owned(), tables: tables.collect::<Result<_>>()? };
+    let job = Job::DescribeView(DescribeViewJob { definition, view: view.clone() });
     worker.send(&job, descriptors, deadline)?;
     match worker.wait(deadline, |_| {})? {
         Event::Described { columns, .. } => Ok(columns),

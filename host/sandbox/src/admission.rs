@@ -39,6 +39,9 @@ pub const MAX_SOURCE_BYTES: usize = 16 << 20;
 /// The export that a notebook has.
 pub const RUN_INTERFACE: &str = "glovebox:guest/run@0.1.0";
 
+/// The import of a notebook that reads volumes.
+const VOLUMES_INTERFACE: &str = "glovebox:guest/volumes@0.1.0";
+
 /// The exports that offer functions to SQL, each with the world of a library that offers no more.
 pub(crate) const FUNCTION_INTERFACES: [(&str, &str); 3] = [
     ("glovebox:guest/scalar-functions@0.1.0", "scalar-udf"),
@@ -92,6 +95,11 @@ pub fn admit(
     match manifest.kind {
         ComponentKind::Notebook => {
             check_imports(&inspection, manifest, |name| interfaces.contains(name))?;
+            if manifest.volumes.is_empty() && inspection.imports.contains(VOLUMES_INTERFACE) {
+                return Err(AdmissionError::refused(format!(
+                    "the component imports `{VOLUMES_INTERFACE}`, but its manifest declares no volume"
+                )));
+            }
             if !inspection.exports.contains(RUN_INTERFACE) {
                 return Err(AdmissionError::refused(format!(
                     "the component does not export `{RUN_INTERFACE}`"

@@ -260,6 +260,7 @@ pub(crate) fn manifest() -> Manifest {
         "name": "test",
         "outputs": {"result": {"columns": [{"name": "n", "type": "int64"}]}},
         "version": "1.0.0",
+        "volumes": {"air.model": {}},
     }))
     .unwrap()
 }

@@ -1,9 +1,11 @@
-//! Describe jobs: the columns of a party's files, read where a hostile file can do no harm.
+//! Describe jobs: the columns of a party's files and views, read where a hostile file can do no
+//! harm.
 
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::event::Event;
-use glovebox_job::job::DescribeJob;
+use glovebox_job::job::{DescribeJob, DescribeViewJob};
 
+use crate::inputs::view_tables;
 use crate::work::{Failure, own_usage, query_files, query_format};
 
 pub(crate) fn describe(
@@ -12,5 +14,14 @@ pub(crate) fn describe(
 ) -> Result<Event, Failure> {
     let files = query_files(&job.files, &mut descriptors)?;
     let columns = glovebox_query::describe(query_format(job.format), files)?;
+    Ok(Event::Described { columns, usage: own_usage() })
+}
+
+pub(crate) fn describe_view(
+    job: &DescribeViewJob,
+    mut descriptors: ReceivedDescriptors,
+) -> Result<Event, Failure> {
+    let tables = view_tables(&job.view, &job.definition, &mut descriptors)?;
+    let columns = glovebox_query::describe_view(&job.definition.sql, tables)?;
     Ok(Event::Described { columns, usage: own_usage() })
 }

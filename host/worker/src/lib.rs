@@ -11,6 +11,7 @@ pub mod outputs;
 mod compile;
 mod describe;
 mod entry;
+mod inputs;
 mod launcher;
 mod libraries;
 mod log;

@@ -4,23 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use glovebox_contract::digest::Blake3Digest;
-use glovebox_contract::grants::Grants;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::event::Event;
-use glovebox_job::job::{self, MachineCode, RunJob};
-use glovebox_query::{InputTable, Session, SessionSettings};
+use glovebox_job::job::{MachineCode, RunJob};
+use glovebox_query::{Session, SessionSettings};
 use glovebox_sandbox::engine::{CompiledComponent, Engine};
 use glovebox_sandbox::functions::FunctionLibrary;
 use glovebox_sandbox::run::run_notebook;
 use glovebox_sandbox::services::{Budget, Services, SharedLog};
 
+use crate::inputs;
 use crate::jail::Confined;
 use crate::libraries;
 use crate::log::EventLog;
 use crate::outputs::Outputs;
 use crate::volumes::Volumes;
-use crate::work::{Failure, Host, own_usage, query_files, query_format, read_whole};
+use crate::work::{Failure, Host, own_usage, read_whole};
 
 /// Rows of a batch that crosses to the guest, unless the guest asks for fewer.
 const BATCH_ROWS: usize = 8_192;
@@ -85,7 +85,7 @@ fn session(
     let limits = job.grants.limits();
     let mut tables = Vec::with_capacity(job.inputs.len());
     for input in &job.inputs {
-        tables.push(input_table(&job.grants, input, descriptors)?);
+        tables.push(inputs::input(&job.grants, input, descriptors)?);
     }
     if tables.len() != job.grants.tables().len() {
         return Err(Failure::new(ReasonCode::Internal, "an input table is missing from the job"));
@@ -103,20 +103,3 @@ fn session(
     Ok(Session::with_libraries(tables, libraries, settings)?)
 }
 
-fn input_table(
-    grants: &Grants,
-    input: &job::InputTable,
-    descriptors: &mut ReceivedDescriptors,
-) -> Result<InputTable, Failure> {
-    let granted = grants.tables().get(&input.table).cloned().ok_or_else(|| {
-        Failure::new(ReasonCode::TableNotGranted, format!("table {} is not granted", input.table))
-    })?;
-    Ok(InputTable {
-        name: input.table.clone(),
-        format: query_format(input.format),
-        file_columns: Some(input.file_columns.clone()),
-        granted,
-        renamed: input.renamed.clone(),
-        files: query_files(&input.files, descriptors)?,
-    })
-}

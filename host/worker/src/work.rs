@@ -69,6 +69,7 @@ pub(crate) fn work(started: Started) -> Result<(), ChannelError> {
         Job::Run(job) => run::run(*job, descriptors, &confined, &host),
         Job::Compile(job) => compile::compile(&job, descriptors),
         Job::Describe(job) => describe::describe(&job, descriptors),
+        Job::DescribeView(job) => describe::describe_view(&job, descriptors),
     }))
     .unwrap_or_else(|_| {
         let detail = format!("the worker panicked at {}", panic::first_place());

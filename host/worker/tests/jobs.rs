@@ -18,7 +18,7 @@ use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event, OutputSummary};
 use glovebox_job::job::{
     CompileJob, DescribeJob, FileFormat, InputFile, InputTable, Job, MachineCode, OutputFile,
-    RunJob,
+    RunJob, TableFiles, TableRows,
 };
 use glovebox_job::limits::{JailMode, ProcessLimits};
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
@@ -276,13 +276,15 @@ impl Run {
             functions: Default::default(),
             grants,
             inputs: vec![InputTable {
-                file_columns: self.columns.clone(),
-                files: vec![InputFile {
-                    bytes: self.input.len() as u64,
-                    descriptor: descriptors.push(file(&self.input)),
-                }],
-                format: FileFormat::Csv,
                 renamed: BTreeMap::new(),
+                rows: TableRows::Files(TableFiles {
+                    file_columns: self.columns.clone(),
+                    files: vec![InputFile {
+                        bytes: self.input.len() as u64,
+                        descriptor: descriptors.push(file(&self.input)),
+                    }],
+                    format: FileFormat::Csv,
+                }),
                 table: "agency.people".parse().expect("a name"),
             }],
             machine_code: MachineCode {

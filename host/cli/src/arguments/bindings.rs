@@ -1,8 +1,9 @@
-//! Names that stand for others: `--alias` and `--bind`.
+//! Names that stand for others: `--alias`, `--bind`, and `--from` of a view.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use glovebox_contract::name::TableName;
+use glovebox_contract::name::{Identifier, TableName};
 
 /// `--bind`: what an input of a notebook, or a column of one, is in the room.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,13 @@ impl FromStr for BindingOption {
 pub(super) fn parse_alias(text: &str) -> Result<(String, String), String> {
     let (name, column) = halves(text, "NAME=COLUMN")?;
     Ok((name.to_owned(), column.to_owned()))
+}
+
+/// `--from` of a view: the name that the query has for a table, and where its files are.
+pub(super) fn parse_view_table(text: &str) -> Result<(Identifier, PathBuf), String> {
+    let (name, path) = halves(text, "NAME=PATH")?;
+    let name = name.parse().map_err(|error| format!("`{}`: {error}", name.escape_debug()))?;
+    Ok((name, path.into()))
 }
 
 fn halves<'a>(text: &'a str, expected: &str) -> Result<(&'a str, &'a str), String> {

@@ -1,21 +1,41 @@
 //! `glovebox notebook`: offers a notebook, or a new version of one, to a room.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::manifest::Manifest;
+use glovebox_contract::name::{Alias, TableName};
 use glovebox_contract::parameter::{ParameterType, ParameterValue};
-use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset};
+use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset, TableBinding};
 use glovebox_room::Room;
 use serde_json::json;
 
 use super::room::newest_revision;
-use crate::arguments::Notebook;
+use crate::arguments::{BindingOption, Notebook, RoomOnly, Signer};
 use crate::context::{self, Context};
 use crate::terminal::{self, print_json};
 
 pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
-    let Notebook::Add { room, component, runners, cutover, signer } = command;
+    match command {
+        Notebook::Add { room, component, runners, bindings, cutover, signer } => {
+            let bindings = bound(bindings)?;
+            add(context, room, component, (runners, bindings), cutover.as_deref(), signer)?;
+        }
+        Notebook::Result { of, output } => super::result::run(context, of, output.as_deref())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(
+    context: &Context,
+    room: &RoomOnly,
+    component: &Path,
+    (runners, bindings): (&[Alias], BTreeMap<TableName, TableBinding>),
+    cutover: Option<&str>,
+    signer: &Signer,
+) -> Result<()> {
     let mut room = context.room(&room.room)?;
     let party = context.party(&room, &signer.key)?;
     let file = component.display();
@@ -25,8 +45,9 @@ pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
     let manifest = inspection
         .manifest
         .ok_or_else(|| anyhow!("{file} has no manifest: build it with `glovebox build`"))?;
-    let cutover = cutover.as_deref().map(parse_time).transpose()?;
+    let cutover = cutover.map(parse_time).transpose()?;
     let body = Body::Asset(AssetStatement::Notebook(Box::new(NotebookAsset {
+        bindings,
         component: inspection.digest,
         component_bytes: bytes.len() as u64,
         cutover,
@@ -40,8 +61,7 @@ pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
     let added = room.add_notebook(&context.worker_settings()?, &envelope, &bytes);
     bar.finish_and_clear();
     added?;
-    report(context, &room, &manifest, party.alias.as_str())?;
-    Ok(ExitCode::SUCCESS)
+    report(context, &room, &manifest, party.alias.as_str())
 }
 
 fn report(context: &Context, room: &Room, manifest: &Manifest, author: &str) -> Result<()> {
@@ -69,6 +89,33 @@ fn report(context: &Context, room: &Room, manifest: &Manifest, author: &str) -> 
         Err(error) => println!("  it does not fit the room's tables yet: {error}"),
     }
     Ok(())
+}
+
+/// What `--bind` says of each input. An input of which only columns are bound is the table of its
+/// own name.
+fn bound(options: &[BindingOption]) -> Result<BTreeMap<TableName, TableBinding>> {
+    let mut tables = BTreeMap::new();
+    let mut columns: BTreeMap<&TableName, BTreeMap<String, String>> = BTreeMap::new();
+    for option in options {
+        let (what, before) = match option {
+            BindingOption::Table { input, table } => {
+                columns.entry(input).or_default();
+                (input.to_string(), tables.insert(input, table).is_some())
+            }
+            BindingOption::Column { input, column, is } => {
+                let before = columns.entry(input).or_default().insert(column.clone(), is.clone());
+                (format!("{input}.{column}"), before.is_some())
+            }
+        };
+        if before {
+            bail!("`--bind` binds {what} twice");
+        }
+    }
+    let bound = columns.into_iter().map(|(input, columns)| {
+        let table = tables.get(input).copied().unwrap_or(input).clone();
+        (input.clone(), TableBinding { columns, table })
+    });
+    Ok(bound.collect())
 }
 
 /// A Unix time in seconds, or the beginning of a day.

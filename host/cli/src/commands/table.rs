@@ -4,58 +4,135 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use glovebox_contract::column::{Column, ColumnType};
+use glovebox_contract::join_key::JoinKey;
 use glovebox_contract::name::TableName;
 use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
+use glovebox_room::Room;
 use glovebox_room::tables::DescribedTable;
 use serde_json::json;
 
-use crate::arguments::Table;
-use crate::context::Context;
+use crate::arguments::{JoinKeyOption, Table};
+use crate::commands::keys;
+use crate::context::{Context, Party};
 use crate::terminal::{self, plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Table) -> Result<ExitCode> {
-    let Table::Add { room, table, from, columns, description, signer } = command;
+    let Table::Add { room, table, from, aliases, columns, join_keys, description, signer } =
+        command;
     let mut room = context.room(&room.room)?;
     let party = context.party(&room, &signer.key)?;
-    let described = describe(context, table, from)?;
-    let offered = described.select(columns.as_deref().unwrap_or_default())?;
-    let body = Body::Asset(AssetStatement::Table(TableAsset {
-        columns: offered.clone(),
-        description: description.clone(),
-        join_keys: BTreeMap::new(),
-        name: table.clone(),
-        view: None,
-    }));
-    room.add_table(&party.sign(&room, body)?, &described)?;
-    let withheld: Vec<_> = described
-        .columns()
-        .iter()
-        .filter(|column| !offered.contains(column))
-        .map(|column| column.name.clone())
-        .collect();
+    let described = describe(context, table, from)?.publish_as(published(aliases)?)?;
+    let columns = columns.as_deref().unwrap_or_default();
+    let offer = Offer { name: table, columns, join_keys, description };
+    offer.make(context, &mut room, &party, &described)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a party offers of a table or a view.
+pub(super) struct Offer<'a> {
+    pub(super) name: &'a TableName,
+    /// All when there is none.
+    pub(super) columns: &'a [String],
+    pub(super) join_keys: &'a [JoinKeyOption],
+    pub(super) description: &'a str,
+}
+
+impl Offer<'_> {
+    /// Signs the offer, makes it, and says what is offered.
+    pub(super) fn make(
+        &self,
+        context: &Context,
+        room: &mut Room,
+        party: &Party,
+        described: &DescribedTable,
+    ) -> Result<()> {
+        let offered = described.select(self.columns)?;
+        let join_keys = keys::declarations(self.join_keys)?;
+        check_join_keys(&join_keys, &offered)?;
+        let asset = TableAsset {
+            columns: offered,
+            description: self.description.to_owned(),
+            join_keys,
+            name: self.name.clone(),
+            view: described.definition(),
+        };
+        let body = Body::Asset(AssetStatement::Table(asset.clone()));
+        room.add_table(&party.sign(room, body)?, described)?;
+        report(context, party, &asset, described)
+    }
+}
+
+fn report(
+    context: &Context,
+    party: &Party,
+    asset: &TableAsset,
+    described: &DescribedTable,
+) -> Result<()> {
+    let TableAsset { name, columns: offered, join_keys, view, .. } = asset;
+    let columns = described.columns().into_iter();
+    let withheld: Vec<_> =
+        columns.filter(|column| !offered.contains(column)).map(|column| column.name).collect();
     if context.json() {
-        print_json(&json!({
-            "table": table,
+        return print_json(&json!({
+            "table": name,
+            "view": view,
             "columns": offered,
             "withheld": withheld,
+            "aliases": described.aliases(),
+            "join_keys": join_keys,
             "files": described.files(),
             "bytes": described.bytes(),
-        }))?;
-        return Ok(ExitCode::SUCCESS);
+        }));
     }
     println!(
-        "{} offers {table} ({} in {} file{})",
+        "{} offers {}{name} ({} in {} file{})",
         party.alias,
+        if view.is_some() { "the view " } else { "" },
         terminal::bytes(described.bytes()),
         described.files(),
         if described.files() == 1 { "" } else { "s" }
     );
-    println!("  offered:  {}", plain(&terminal::columns(&offered)));
+    println!("  offered:  {}", plain(&terminal::columns(offered)));
+    if let Some(definition) = view {
+        println!("  query:    {definition}; nobody else is told its text");
+    }
+    for (name, column) in described.aliases() {
+        println!("  {} is `{}` in the files; nobody else is told", plain(name), plain(column));
+    }
     if !withheld.is_empty() {
         println!("  withheld: {}", plain(&withheld.join(", ")));
     }
-    Ok(ExitCode::SUCCESS)
+    for (column, declared) in join_keys {
+        println!("  {}: {}", plain(column), keys::described(declared));
+    }
+    Ok(())
+}
+
+/// The aliases by published name, each given once.
+fn published(aliases: &[(String, String)]) -> Result<BTreeMap<String, String>> {
+    let mut published = BTreeMap::new();
+    for (name, column) in aliases {
+        if published.insert(name.clone(), column.clone()).is_some() {
+            bail!("`--alias` gives the name `{name}` to two columns");
+        }
+    }
+    Ok(published)
+}
+
+/// Hashes are text: a declaration of another column is a slip of the pen.
+fn check_join_keys(join_keys: &BTreeMap<String, JoinKey>, offered: &[Column]) -> Result<()> {
+    for name in join_keys.keys() {
+        let Some(column) = offered.iter().find(|column| column.name == *name) else {
+            bail!("`--join-key` is about column `{name}`, which is not offered");
+        };
+        if !ColumnType::Utf8.is_compatible(&column.column_type) {
+            let found = &column.column_type;
+            bail!("`--join-key` is about column `{name}`, which is {found}; hashes are utf8");
+        }
+    }
+    Ok(())
 }
 
 fn describe(context: &Context, table: &TableName, from: &Path) -> Result<DescribedTable> {

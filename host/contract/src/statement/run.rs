@@ -49,8 +49,11 @@ pub struct RunStart {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// Its files, without their names.
+    /// Its files, without their names. For a view, those of all tables behind it.
     pub files: Vec<FileDigest>,
+    /// For a view, how many of the files each table behind it has, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<u64>,
 }
 
 /// Length and digests of a file.

@@ -62,7 +62,9 @@ fn run_id() -> impl Strategy<Value = RunId> {
 
 fn snapshots() -> impl Strategy<Value = BTreeMap<TableName, Snapshot>> {
     let file = (number(), content()).prop_map(|(bytes, digest)| FileDigest { bytes, digest });
-    btree_map(table_name(), vec(file, 0..3).prop_map(|files| Snapshot { files }), 0..3)
+    let snapshot = (vec(file, 0..3), vec(number(), 0..3))
+        .prop_map(|(files, tables)| Snapshot { files, tables });
+    btree_map(table_name(), snapshot, 0..3)
 }
 
 fn parameter() -> impl Strategy<Value = ParameterValue> {

@@ -176,6 +176,7 @@ pub(crate) fn name() -> AssetName {
 pub(crate) fn inputs() -> BTreeMap<TableName, Snapshot> {
     let snapshot = |content: &[u8]| Snapshot {
         files: vec![FileDigest { bytes: content.len() as u64, digest: ContentDigest::of(content) }],
+        tables: Vec::new(),
     };
     BTreeMap::from([
         (parse("airline.flights"), snapshot(b"flights.parquet")),

@@ -14,7 +14,7 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_job::channel::WorkerChannel;
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::event::{Compiled, Event, LogLevel, OutputSummary, ResourceUsage};
-use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job, RunJob};
+use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job, RunJob, TableRows};
 use serde::{Deserialize, Serialize};
 
 /// What stands in for a component: what the compiler would find in one.
@@ -75,6 +75,11 @@ fn worker() {
         let (job, descriptors) = channel.receive().unwrap();
         let last = match job {
             Job::Describe(job) => describe(&job, descriptors),
+            // A view of all columns.
+            Job::DescribeView(job) => Event::Described {
+                columns: job.definition.tables.into_values().flat_map(|t| t.file_columns).collect(),
+                usage: ResourceUsage::default(),
+            },
             Job::Compile(job) => compile(&job, descriptors),
             Job::Run(job) => run(&channel, &job, descriptors),
         };
@@ -143,7 +148,11 @@ fn run(channel: &WorkerChannel, job: &RunJob, mut descriptors: ReceivedDescripto
     }
     for table in &job.inputs {
         assert!(job.grants.tables().contains_key(&table.table));
-        for file in &table.files {
+        let tables: Vec<_> = match &table.rows {
+            TableRows::Files(files) => vec![files],
+            TableRows::View(view) => view.tables.values().collect(),
+        };
+        for file in tables.iter().flat_map(|table| &table.files) {
             read_all(&mut descriptors, file);
         }
     }

@@ -52,7 +52,8 @@ fn an_import_that_was_not_granted_is_refused_by_name() {
     };
     check("wasi:filesystem/types@0.2.0");
     check("wasi:sockets/tcp@0.2.0");
-    check("glovebox:guest/volumes@0.1.0");
+    check("glovebox:guest/volumes@0.2.0");
+    check("glovebox:guest/secrets@0.1.0");
     check("glovebox:guest/logging@0.2.0");
     check("glovebox:guest/logging");
 }

@@ -295,8 +295,8 @@ fn nothing_is_linked_that_was_not_granted() {
     assert_eq!(result.unwrap_err().reason(), ReasonCode::ImportNotGranted);
     assert!(journal.is_empty());
     assert!(run_granted(&uses, SQL_NOTEBOOK).0.is_ok());
-    let (result, _) = run_granted(&uses, &["glovebox:guest/volumes@0.1.0"]);
-    let detail = "this host does not serve the interface `glovebox:guest/volumes@0.1.0`";
+    let (result, _) = run_granted(&uses, &["glovebox:guest/secrets@0.1.0"]);
+    let detail = "this host does not serve the interface `glovebox:guest/secrets@0.1.0`";
     assert_eq!(result.unwrap_err().detail(), detail);
 }
 

@@ -31,6 +31,7 @@ pub(super) fn show(context: &Context, room: &OpenRoom) -> Result<()> {
     }
     show_members(state);
     show_tables(state);
+    show_volumes(state);
     show_libraries(state);
     println!("\nNotebooks");
     for notebook in state.notebooks() {
@@ -60,8 +61,27 @@ fn show_tables(state: &RoomState) {
         if !table.description.is_empty() {
             println!("    {}", plain(&table.description));
         }
+        if let Some(definition) = &table.view {
+            println!("    a view, made by the query {definition}");
+        }
         for (column, declared) in &table.join_keys {
             println!("    {}: {}", plain(column), keys::described(declared));
+        }
+    }
+}
+
+fn show_volumes(state: &RoomState) {
+    if state.volumes().next().is_none() {
+        return;
+    }
+    println!("\nVolumes");
+    for volume in state.volumes() {
+        println!("  {}", volume.name);
+        if !volume.description.is_empty() {
+            println!("    {}", plain(&volume.description));
+        }
+        for (path, file) in &volume.files {
+            println!("    {} {} ({})", file.digest, plain(path), terminal::bytes(file.bytes));
         }
     }
 }
@@ -128,6 +148,9 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
         match version.revision() {
             Ok(revision) => {
                 println!("      revision  {}", revision.digest());
+                for (name, files) in &revision.revision().volumes {
+                    println!("      volume    {name} {files}");
+                }
                 for (name, library) in &revision.revision().libraries {
                     println!("      library   {name} {}", library.component);
                 }
@@ -205,6 +228,7 @@ fn as_json(state: &RoomState) -> Value {
         "document": state.document(),
         "collaborators": members,
         "tables": state.tables().collect::<Vec<_>>(),
+        "volumes": state.volumes().collect::<Vec<_>>(),
         "libraries": state.libraries().map(library_json).collect::<Vec<_>>(),
         "notebooks": notebooks,
         "paused": state.pause().map(|pause| json!({ "by": pause.by(), "comment": pause.comment() })),
@@ -255,6 +279,7 @@ fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
                 "component": asset.component,
                 "hidden": asset.hidden,
                 "libraries": version.revision().ok().map(|bound| &bound.revision().libraries),
+                "volumes": version.revision().ok().map(|bound| &bound.revision().volumes),
                 "runners": asset.runners,
                 "interfaces": asset.interfaces,
                 "bindings": asset.bindings,

@@ -1,4 +1,8 @@
+use glovebox_contract::canonical;
+use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest};
+
 use super::*;
+use crate::testing::{manifest, with_section};
 
 /// Opens a file of the volume at 5140, reads from it and logs what it got.
 fn read(volume_length: u32, path: &str, offset: u64, length: u32) -> String {
@@ -87,4 +91,17 @@ fn without_the_grant_nothing_is_linked() {
         SERVED.iter().copied().filter(|name| !name.contains("volumes")).collect();
     let (result, _) = run_granted(&guest(&USES, &read(9, "sub/weights", 0, 1)), &without);
     assert_eq!(result.unwrap_err().reason(), ReasonCode::ImportNotGranted);
+}
+
+#[test]
+fn whoever_imports_volumes_declares_one() {
+    let admitted = |manifest: &Manifest| {
+        let text = r#"(component (import "glovebox:guest/volumes@0.1.0" (instance)))"#;
+        let section = canonical::encode(manifest).unwrap();
+        let component = with_section(wat::parse_str(text).unwrap(), MANIFEST_SECTION, &section);
+        admit(&component, &served_interfaces(), &limits()).unwrap_err().detail().to_owned()
+    };
+    let without = Manifest { volumes: Default::default(), ..manifest() };
+    assert!(admitted(&without).ends_with("but its manifest declares no volume"));
+    assert!(admitted(&manifest()).contains("does not export"));
 }
