@@ -138,7 +138,8 @@ impl Stage {
     }
 }
 
-/// The component of a guest package in the repository, built once for all tests of a process.
+/// The component of a guest in the repository, a package or one file, built once for all tests of
+/// a process.
 pub(crate) fn guest(package: &str) -> PathBuf {
     static BUILDING: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one_at_a_time = BUILDING.lock();
@@ -148,7 +149,7 @@ pub(crate) fn guest(package: &str) -> PathBuf {
         directory.join(format!("{}-{}.wasm", package.replace('/', "-"), std::process::id()));
     if !output.exists() {
         let done = Command::new(env!("CARGO_BIN_EXE_glovebox"))
-            .args(["build", "--install-target"])
+            .args(["build", "--install-target", "--install-tools"])
             .arg(repository().join(package))
             .arg("-o")
             .arg(&output)

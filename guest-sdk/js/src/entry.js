@@ -35,7 +35,7 @@ export const run = {
     try {
       await runner.run(notebook, host);
     } catch (error) {
-      throw { payload: { code: runner.codeOf(error), message: runner.describe(error) } };
+      throw { payload: runner.report(error, logging.log) };
     }
   },
 };

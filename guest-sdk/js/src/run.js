@@ -39,7 +39,17 @@ export function describe(error) {
   return [words, ...frames].join("\n") + cause;
 }
 
-/** The code that the host is told. */
-export function codeOf(error) {
-  return error instanceof GloveboxError ? error.code : "internal";
+/**
+ * What the host is told of an error. Its own words go back as they were, so that it knows its
+ * error again and the run has its reason; where the notebook was then goes to the log.
+ */
+export function report(error, log) {
+  const words = describe(error);
+  if (!(error instanceof GloveboxError)) {
+    return { code: "internal", message: words };
+  }
+  for (const line of words.split("\n").slice(1)) {
+    log("error", line.trim());
+  }
+  return { code: error.code, message: error.message };
 }

@@ -3,6 +3,7 @@ import test from "node:test";
 
 import { MockRoom } from "glovebox/mock";
 import { sql } from "glovebox";
+import { report } from "../src/run.js";
 import * as notebook from "./notebook.js";
 
 const COLUMNS = { k: "utf8", v: "int64" };
@@ -32,6 +33,16 @@ test("a notebook reads, asks, writes, and completes its outputs", async () => {
 test("an error says where the notebook was", async () => {
   await assert.rejects(room({ parameters: {} }).run(notebook),
     /GloveboxError: parameter `least` is not granted\n.*  at notebook\.js:15:\d+/s);
+});
+
+test("the host knows its own error again, and the log says where it was", async () => {
+  const failed = await room({ parameters: {} }).run(notebook).catch((error) => error.cause);
+  const lines = [];
+  const told = report(failed, (level, line) => lines.push(level, line));
+  assert.deepEqual(told, { code: "not-granted", message: "parameter `least` is not granted" });
+  assert.equal(lines[0], "error");
+  assert.match(lines[1], /^at notebook\.js:15:\d+/);
+  assert.match(report(new TypeError("x"), assert.fail).message, /^TypeError: x/);
 });
 
 test("the room is closed outside of a run", () => {
