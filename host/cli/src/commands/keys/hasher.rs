@@ -69,8 +69,8 @@ impl Hasher {
         }
         let most = self.counts.invalid.iter().max_by_key(|(_, count)| **count);
         bail!(
-            "none of {} values makes a {} key of {} (most are {}): is it the right column, and \
-             not hashed already?",
+            "none of {} values makes a key of kind {} by {} (most are {}): is it the right \
+             column, and not hashed already?",
             self.counts.invalid(),
             self.kind,
             self.profile,

@@ -5,10 +5,11 @@ use std::io::{BufReader, Seek as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use arrow::array::{Array as _, AsArray as _, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchReader};
 use indicatif::ProgressBar;
 use parquet::arrow::ArrowWriter;
@@ -42,14 +43,14 @@ pub(super) fn hash(
     bar: &ProgressBar,
 ) -> Result<()> {
     let unreadable = || format!("cannot read {}", command.input.display());
-    let source = open(&command.input, from, to, column).with_context(unreadable)?;
+    let source = open(&command.input, (from, to), column).with_context(unreadable)?;
     let index = find(&source.schema(), column)?;
     let schema = output_schema(&source.schema(), index, command.into.as_deref())?;
     let destination = Destination::new(command.output.as_deref())?;
     let mut sink = Sink::new(to, destination.writer()?, &schema)?;
     let mut rows = 0;
     for batch in source {
-        let batch = batch.with_context(unreadable)?;
+        let batch = batch.map_err(|error| readable(error, rows)).with_context(unreadable)?;
         let hashed = hash_column(&batch, index, hasher)?;
         let mut columns = batch.columns().to_vec();
         if command.into.is_some() {
@@ -66,10 +67,30 @@ pub(super) fn hash(
     destination.finish()
 }
 
+/// What is wrong with a file after so many rows. Arrow's own words for a malformed row show the
+/// values in it.
+fn readable(error: ArrowError, rows: usize) -> anyhow::Error {
+    match error {
+        ArrowError::IoError(_, error) => error.into(),
+        ArrowError::CsvError(_) => anyhow!(
+            "a row after the first {rows} does not have the columns of the header, or is not UTF-8"
+        ),
+        ArrowError::JsonError(_) => anyhow!(
+            "a line after the first {rows} is no JSON object, or has a value of another type than \
+             the lines before"
+        ),
+        ArrowError::ParquetError(words) => anyhow!("it is not valid Parquet: {words}"),
+        _ => anyhow!("a row after the first {rows} has a value of another type than its column"),
+    }
+}
+
 fn find(schema: &Schema, column: &str) -> Result<usize> {
     schema.index_of(column).map_err(|_| {
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        anyhow::anyhow!("there is no column `{column}`; `--column` is one of {}", names.join(", "))
+        if names.is_empty() {
+            return anyhow!("there are no columns; the first line of a CSV file names them");
+        }
+        anyhow!("there is no column `{column}`; `--column` is one of {}", names.join(", "))
     })
 }
 
@@ -103,12 +124,21 @@ fn hash_column(batch: &RecordBatch, index: usize, hasher: &mut Hasher) -> Result
 
 /// Reads a table. The column to hash is text whatever it looks like: as a number it would lose
 /// its `+` and its zeros.
-fn open(path: &Path, from: Format, to: Format, column: &str) -> Result<Box<dyn RecordBatchReader>> {
+fn open(
+    path: &Path,
+    (from, to): (Format, Format),
+    column: &str,
+) -> Result<Box<dyn RecordBatchReader>> {
     let mut file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        bail!("it is a directory; hash its files one by one");
+    }
     Ok(match from {
         Format::Csv => {
             let format = arrow::csv::reader::Format::default().with_header(true);
-            let (schema, _) = format.infer_schema(BufReader::new(&file), None)?;
+            let (schema, _) = format
+                .infer_schema(BufReader::new(&file), None)
+                .map_err(|error| readable(error, 0))?;
             file.rewind()?;
             // A CSV copy keeps every other value as it was written.
             let schema = with_text(&schema, |name| to == Format::Csv || name == column);
@@ -116,7 +146,8 @@ fn open(path: &Path, from: Format, to: Format, column: &str) -> Result<Box<dyn R
             Box::new(reader.with_batch_size(BATCH_ROWS).build_buffered(BufReader::new(file))?)
         }
         Format::Ndjson => {
-            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(&file), None)?;
+            let (schema, _) = arrow::json::reader::infer_json_schema(BufReader::new(&file), None)
+                .map_err(|error| readable(error, 0))?;
             file.rewind()?;
             let schema = with_text(&schema, |name| name == column);
             let reader = arrow::json::ReaderBuilder::new(schema).with_coerce_primitive(true);
