@@ -36,7 +36,11 @@ fn stage() -> Stage {
     // The file's `email` is something else; what the notebook wants is called `kontakt`.
     stage.write("acme.csv", "email,kontakt,umsatz\nz1,a@x,10\nz2,b@x,20\nz3,c@x,0\n");
     stage.write("visits.ndjson", "{\"m\":\"a@x\",\"s\":\"news\"}\n{\"m\":\"b@x\",\"s\":\"news\"}\n{\"m\":\"b@x\",\"s\":\"shop\"}\n");
-    stage.run("table add r nike.customers --from nike.csv --columns mail_address,total --as nike.key").ok();
+    stage
+        .run(
+            "table add r nike.customers --from nike.csv --columns mail_address,total --as nike.key",
+        )
+        .ok();
     stage.run("table add r acme.kunden --from acme.csv --alias email=kontakt --alias code=email --alias spend=umsatz --columns email,spend --as acme.key").ok();
     stage.run("table add r partner.visits --from visits.ndjson --alias email=m --alias site=s --as partner.key").ok();
     stage.write("spend.sql", NOTEBOOK);
@@ -70,12 +74,17 @@ fn one_notebook_serves_two_customers() {
 
     stage.run("notebook add r spend.wasm --runner partner --bind advertiser.crm=acme.kunden --as partner.key").ok();
     assert_ne!(stage.revision("r", "spend"), for_nike, "another binding is another revision");
-    stage.run(&format!("run r spend --revision {} --as partner.key", stage.revision("r", "spend"))).refused("not-approved");
+    stage
+        .run(&format!("run r spend --revision {} --as partner.key", stage.revision("r", "spend")))
+        .refused("not-approved");
     approve(&stage);
     assert_eq!(sites(&stage), expected);
 
     let shown = stage.run("room show r").ok().stdout;
-    assert!(shown.contains("advertiser.crm is nike.customers: email is mail_address, spend is total"), "{shown}");
+    assert!(
+        shown.contains("advertiser.crm is nike.customers: email is mail_address, spend is total"),
+        "{shown}"
+    );
     assert!(shown.contains("advertiser.crm is acme.kunden\n"), "{shown}");
     // What columns are called in files stays with the host.
     for line in ["room show r", "room show r --json", "log r --json"] {
@@ -160,7 +169,8 @@ fn what_does_not_fit_is_told_when_it_is_bound() {
         ("--alias a=phone --alias a=total", "two columns"),
         ("--alias phone", "NAME=COLUMN"),
     ] {
-        let done = stage.run(&format!("table add r nike.other --from nike.csv {aliases} --as nike.key"));
+        let done =
+            stage.run(&format!("table add r nike.other --from nike.csv {aliases} --as nike.key"));
         assert!(done.code != Some(0) && done.stderr.contains(word), "{word} in {done}");
     }
 }

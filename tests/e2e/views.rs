@@ -76,7 +76,11 @@ fn a_view_is_read_like_a_table() {
     stage.run("bundle r -o r.bundle").ok();
     stage.run("verify r.bundle").ok();
     let bundle = fs::read(stage.path("r.bundle")).expect("a bundle");
-    let said = [shown, stage.run("log r --json").ok().stdout, String::from_utf8_lossy(&bundle).into_owned()];
+    let said = [
+        shown,
+        stage.run("log r --json").ok().stdout,
+        String::from_utf8_lossy(&bundle).into_owned(),
+    ];
     for said in said {
         for secret in ["patients", "born", "CASE"] {
             assert!(!said.contains(secret), "{secret} in {said}");
@@ -89,9 +93,8 @@ fn a_view_is_read_like_a_table() {
     let spaceless: String = log.split_whitespace().collect();
     assert!(spaceless.contains(r#""tables":[1,1]"#), "{log}");
     assert!(spaceless.contains(r#""tables":[1,2]"#), "{log}");
-    let digest_of = |text: &str| {
-        glovebox_contract::digest::Blake3Digest::of(text.as_bytes()).to_string()
-    };
+    let digest_of =
+        |text: &str| glovebox_contract::digest::Blake3Digest::of(text.as_bytes()).to_string();
     for file in [VISITS, PATIENTS, "id,patient,cost\n5,8,1\n"] {
         assert!(log.contains(&digest_of(file)), "{log}");
     }
@@ -180,15 +183,26 @@ fn a_rust_notebook_scans_a_view() {
     fs::create_dir(stage.path("model")).expect("a directory");
     stage.write("model/weights.txt", "2\n");
     stage.write("orders.ndjson", "{\"net\":1,\"tax\":1}\n{\"net\":20,\"tax\":2}\n");
-    stage.write("sales.sql", "SELECT net + tax AS amount, net FROM orders WHERE net > 0 ORDER BY net DESC;");
-    stage.run("view add r shop.sales --sql sales.sql --from orders=orders.ndjson --as shop.key").ok();
+    stage.write(
+        "sales.sql",
+        "SELECT net + tax AS amount, net FROM orders WHERE net > 0 ORDER BY net DESC;",
+    );
+    stage
+        .run("view add r shop.sales --sql sales.sql --from orders=orders.ndjson --as shop.key")
+        .ok();
     stage.run("volume add r acme.model --from model --as acme.key").ok();
-    fs::copy(crate::support::guest("tests/guests/files"), stage.path("files.wasm")).expect("the guest");
+    fs::copy(crate::support::guest("tests/guests/files"), stage.path("files.wasm"))
+        .expect("the guest");
     stage.run("notebook add r files.wasm --runner shop --as acme.key").ok();
     let digest = stage.revision("r", "files");
     stage.run(&format!("review r files --approve {digest} --as shop.key")).ok();
     stage.run("run r files --as shop.key").ok();
     let rows = stage.run("output show r latest --json --as shop.key").ok().json();
-    let scores: Vec<_> = rows["scores"].as_array().expect("scores").iter().map(|row| row["score"].as_i64()).collect();
+    let scores: Vec<_> = rows["scores"]
+        .as_array()
+        .expect("scores")
+        .iter()
+        .map(|row| row["score"].as_i64())
+        .collect();
     assert!(scores == [Some(44), Some(4)] || scores == [Some(4), Some(44)], "{rows}");
 }

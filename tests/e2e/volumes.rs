@@ -46,11 +46,7 @@ fn a_notebook_reads_the_files_of_a_volume() {
         .collect();
     assert_eq!(
         said,
-        [
-            r#""docs/empty" 0 """#,
-            r#""docs/large.bin" 2500000 "x""#,
-            "\"weights.txt\" 4 \"\\n\"",
-        ]
+        [r#""docs/empty" 0 """#, r#""docs/large.bin" 2500000 "x""#, "\"weights.txt\" 4 \"\\n\"",]
     );
     // The digests are those of `b3sum`, and of the room.
     let digest = glovebox_contract_digest(b"2\n3\n");

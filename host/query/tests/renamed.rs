@@ -71,10 +71,8 @@ fn session(
     granted: &[(&str, &str)],
     names: &[(&str, &str)],
 ) -> Session {
-    let table = InputTable {
-        renamed: renamed(names),
-        ..table("m.t", format, granted, &[path.to_owned()])
-    };
+    let table =
+        InputTable { renamed: renamed(names), ..table("m.t", format, granted, &[path.to_owned()]) };
     Session::new(vec![table], SessionSettings::default()).unwrap()
 }
 

@@ -239,7 +239,8 @@ fn rows_of_a_view_come_in_the_same_order_every_time() {
             let some = query(&mut session, "SELECT person, cost FROM h.v LIMIT 7").unwrap();
             let mut outputs = Outputs::default()
                 .declare("o", &[("person", DataType::Utf8), ("cost", DataType::Float64)]);
-            let script = "CREATE TABLE output.o AS SELECT person, CAST(cost AS double) AS cost FROM h.v";
+            let script =
+                "CREATE TABLE output.o AS SELECT person, CAST(cost AS double) AS cost FROM h.v";
             session.run_script(script, &mut outputs).unwrap();
             (show(&scanned), show(&some), outputs.show("o"))
         };

@@ -140,7 +140,9 @@ impl Room {
         }
         Err(RoomError::new(
             ReasonCode::InputChanged,
-            format!("view {view}: this host keeps another definition than was published; add it again"),
+            format!(
+                "view {view}: this host keeps another definition than was published; add it again"
+            ),
         ))
     }
 }

@@ -153,8 +153,7 @@ impl Store {
             .trying(|| format!("look up where table {table} is"))?;
         let Some((aliases, sql)) = row else { return Ok(None) };
         let damaged = || RoomError::internal(format!("the entry for table {table} is damaged"));
-        let aliases =
-            serde_json::from_str(&aliases).map_err(|error| damaged().because(error))?;
+        let aliases = serde_json::from_str(&aliases).map_err(|error| damaged().because(error))?;
         let mut tables = self.source_files(table)?;
         let rows = match sql {
             None => Rows::Files(tables.remove("").ok_or_else(damaged)?),

@@ -244,7 +244,7 @@ impl OpenedSource {
         cache: &dyn DigestCache,
     ) -> Result<Vec<(ContentDigest, u64)>> {
         let digest = |file: &OpenedFile| {
-            file.digest(cache).map_err(|error| match error {
+            file.digest(cache, &mut |_| {}).map_err(|error| match error {
                 DigestError::Io(error) => unreadable(table, error),
                 DigestError::Changed => changed("a file changed while its digest was computed"),
             })
@@ -289,17 +289,18 @@ impl From<io::Error> for DigestError {
 }
 
 impl OpenedFile {
-    /// Its digest and its length.
+    /// Its digest and its length. `progress` is told how many bytes were read.
     pub(crate) fn digest(
         &self,
         cache: &dyn DigestCache,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<(ContentDigest, u64), DigestError> {
         if let Some(digest) = cache.get(&self.identity) {
             return Ok((digest, self.identity.bytes));
         }
         // Positioned reads leave the shared offset alone.
-        let (digest, bytes) =
-            files::digest_reader(PositionedReader { file: &self.file, offset: 0 })?;
+        let reader = PositionedReader { file: &self.file, offset: 0, progress };
+        let (digest, bytes) = files::digest_reader(reader)?;
         if FileIdentity::of(&self.file)? != self.identity || bytes != self.identity.bytes {
             return Err(DigestError::Changed);
         }
@@ -314,12 +315,14 @@ impl OpenedFile {
 struct PositionedReader<'a> {
     file: &'a File,
     offset: u64,
+    progress: &'a mut dyn FnMut(u64),
 }
 
 impl io::Read for PositionedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.offset)?;
         self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        (self.progress)(self.offset);
         Ok(count)
     }
 }

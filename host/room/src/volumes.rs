@@ -136,7 +136,9 @@ fn walk(directory: &Dir, prefix: &str, depth: usize, paths: &mut Vec<String>) ->
 fn text(name: &OsStr, prefix: &str) -> io::Result<String> {
     match name.to_str() {
         Some(name) => Ok(format!("{prefix}{name}")),
-        None => Err(io::Error::other(format!("`{prefix}{}`: the name is not UTF-8", name.display()))),
+        None => {
+            Err(io::Error::other(format!("`{prefix}{}`: the name is not UTF-8", name.display())))
+        }
     }
 }
 
@@ -177,7 +179,7 @@ impl OpenedVolume {
             })?;
             // A file of another length need not be read.
             let found = if file.identity.bytes == pinned.bytes {
-                file.digest(cache).map(|(digest, _)| Some(digest))
+                file.digest(cache, &mut |_| {}).map(|(digest, _)| Some(digest))
             } else {
                 Ok(None)
             };
@@ -241,8 +243,9 @@ impl Room {
         let mut done = 0_u64;
         let mut files = BTreeMap::new();
         for (path, file) in opened {
-            progress(done, all);
-            let (digest, bytes) = file.digest(&self.store).map_err(|error| match error {
+            let digest =
+                file.digest(&self.store, &mut |read| progress(done.saturating_add(read), all));
+            let (digest, bytes) = digest.map_err(|error| match error {
                 DigestError::Io(error) => at_path(named(&path, &error)),
                 DigestError::Changed => changed(volume, &path, "changed while it was read"),
             })?;

@@ -17,8 +17,8 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event, OutputSummary};
 use glovebox_job::job::{
-    CompileJob, DescribeJob, FileFormat, InputFile, InputTable, Job, MachineCode, OutputFile,
-    RunJob, TableFiles, TableRows,
+    CompileJob, DescribeJob, DescribeViewJob, FileFormat, InputFile, InputTable, Job, MachineCode, OutputFile,
+    RunJob, TableFiles, TableRows, ViewDefinition,
 };
 use glovebox_job::limits::{JailMode, ProcessLimits};
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
@@ -38,6 +38,7 @@ fn main() -> ExitCode {
     let tests: &[(&str, fn())] = &[
         ("columns of files", columns_of_files),
         ("files that are no tables", files_that_are_no_tables),
+        ("columns of views", columns_of_views),
         ("a component is compiled", a_component_is_compiled),
         ("components that are refused", components_that_are_refused),
         ("a notebook runs", a_notebook_runs),
@@ -151,6 +152,44 @@ fn columns_of_files() {
         json!([{"name": "a", "type": "float64"}])
     );
     assert!(usage.memory_bytes > 1 << 20, "{usage:?}");
+}
+
+/// What a jailed child says of a view over the people.
+fn describe_view(sql: &str) -> Event {
+    let mut descriptors = DescriptorList::new();
+    let people = TableFiles {
+        file_columns: people_columns(),
+        files: vec![InputFile {
+            bytes: PEOPLE.len() as u64,
+            descriptor: descriptors.push(file(PEOPLE.as_bytes())),
+        }],
+        format: FileFormat::Csv,
+    };
+    let tables = [("people".parse().expect("a name"), people)].into();
+    let definition = ViewDefinition { sql: sql.into(), tables };
+    let view = "agency.grown".parse().expect("a name");
+    let job = Job::DescribeView(DescribeViewJob { definition, view });
+    let limits = ProcessLimits::of_description(1);
+    answer(&job, descriptors, JailMode::Full, limits).expect("an answer")
+}
+
+fn columns_of_views() {
+    let sql = "SELECT band, avg(age) AS mean, count(*) AS n FROM people GROUP BY band";
+    let Event::Described { columns, .. } = describe_view(sql) else { panic!("not described") };
+    assert_eq!(
+        serde_json::to_value(columns).expect("JSON"),
+        json!([
+            {"name": "band", "type": "utf8"},
+            {"name": "mean", "type": "float64"},
+            {"name": "n", "nullable": false, "type": "int64"},
+        ])
+    );
+    let check = |sql: &str, reason| assert_eq!(failure(describe_view(sql)).0, reason, "{sql}");
+    check("SELECT * FROM agency.people", ReasonCode::TableNotGranted);
+    check("SELECT * FROM '/etc/passwd'", ReasonCode::TableNotGranted);
+    check("SELECT uuid() AS u FROM people", ReasonCode::SqlRefused);
+    check("COPY people TO '/tmp/x'", ReasonCode::SqlRefused);
+    check(&format!("SELECT {} AS x FROM people", "(".repeat(5_000)), ReasonCode::SqlTooComplex);
 }
 
 fn files_that_are_no_tables() {

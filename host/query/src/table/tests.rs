@@ -28,11 +28,8 @@ fn row_groups_are_skipped_by_renamed_columns() {
     writer.close().unwrap();
     let file = File::open(&path).unwrap();
     let bytes = file.metadata().unwrap().len();
-    let column = |name: &str| Column {
-        column_type: ColumnType::Int64,
-        name: name.into(),
-        nullable: true,
-    };
+    let column =
+        |name: &str| Column { column_type: ColumnType::Int64, name: name.into(), nullable: true };
     let names = [("a", "b"), ("b", "a"), ("mail", "eml")];
     let table = InputTable {
         name: "m.t".parse().unwrap(),

@@ -5,6 +5,7 @@ mod fake_worker;
 mod full_disk;
 mod inputs;
 mod outputs;
+mod pinned;
 mod recovery;
 mod runs;
 mod statements;

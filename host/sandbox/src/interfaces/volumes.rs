@@ -59,12 +59,7 @@ impl HostFile for HostState {
         Ok(info(&file.path, &file.pinned))
     }
 
-    fn read(
-        &mut self,
-        file: Resource<File>,
-        offset: u64,
-        length: u32,
-    ) -> Result<Vec<u8>, Failure> {
+    fn read(&mut self, file: Resource<File>, offset: u64, length: u32) -> Result<Vec<u8>, Failure> {
         let file = self.handles.get(&file)?;
         let left = file.pinned.bytes.saturating_sub(offset);
         let length = left.min(length.into()).min(self.facts.batch_bytes);

@@ -94,7 +94,10 @@ mod tests {
             .file("acme.model", "weights.txt", "2\n3\n")
             .file("acme.model", "docs/empty", "")
             .table("shop.sales", columns! { "amount" => vec![1_i64, 10] })
-            .output("files", &[("path", "utf8"), ("bytes", "int64"), ("digest", "utf8"), ("last", "utf8")])
+            .output(
+                "files",
+                &[("path", "utf8"), ("bytes", "int64"), ("digest", "utf8"), ("last", "utf8")],
+            )
             .output("scores", &[("score", "int64")])
             .run(run)
             .unwrap();
