@@ -23,6 +23,9 @@ __all__ = [
     "table", "tables", "volume", "volumes",
 ]
 
+# How a traceback names it.
+Error.__module__ = __name__
+
 _entered: Room | None = None
 
 

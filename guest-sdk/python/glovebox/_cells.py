@@ -199,8 +199,8 @@ def frames(error: BaseException, lines: dict[str, int]) -> list[str]:
 
 
 def is_ours(frame: FrameType) -> bool:
-    """Whether a frame is of this module's own running of cells."""
-    return frame.f_globals.get("__name__") == __name__
+    """Whether a frame is of this package, whose inside does not help an author."""
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == __package__
 
 
 class Printed:

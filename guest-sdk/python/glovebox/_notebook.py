@@ -102,6 +102,9 @@ def close_files() -> None:
     for name in ("listdir", "scandir", "stat", "lstat", "open", "mkdir", "remove", "rename", "getcwd"):
         setattr(os, name, refuse("no file system"))
     builtins.open = refuse("no file system")
+    # Far deeper than this, the machine's stack ends, and with it the run, without a traceback.
+    set_limit = sys.setrecursionlimit
+    sys.setrecursionlimit = lambda limit: set_limit(min(limit, 100_000))
     os.urandom = refuse("no randomness; `random` gives the same numbers every time")
     random._urandom = os.urandom  # type: ignore[attr-defined]
     # What is not loaded now cannot be loaded later: there are no files to look for it in.

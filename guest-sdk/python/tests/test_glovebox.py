@@ -162,6 +162,14 @@ class Rooms(unittest.TestCase):
             "  cell 1, line 2, in f", "    return 1 / x", "ZeroDivisionError: division by zero",
         ])
 
+    def test_an_exception_in_a_call_of_the_module_is_shown_at_the_call(self):
+        with self.assertRaises(Failed) as caught:
+            room().run_cells(["import glovebox\n\nglovebox.table('a.b')"])
+        self.assertEqual(caught.exception.text.splitlines()[1:], [
+            "  cell 1, line 3, in <module>", "    glovebox.table('a.b')",
+            "glovebox.Error: table `a.b` is not granted",
+        ])
+
     def test_a_peek_does_not_eat_rows(self):
         cells = ["import glovebox\nb = glovebox.table('airline.flights').scan(limit=3)", "display(b)",
                  "assert len(b.to_pylist()) == 3", WRITE]
