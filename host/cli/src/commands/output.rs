@@ -38,14 +38,18 @@ pub(crate) fn run(context: &Context, command: &Output) -> Result<ExitCode> {
 }
 
 /// A room, a run in it, and the party that reads.
-struct Opened {
-    room: Room,
-    party: Party,
-    run: RunId,
+pub(crate) struct Opened {
+    pub(crate) room: Room,
+    pub(crate) party: Party,
+    pub(crate) run: RunId,
 }
 
 impl Opened {
-    fn new(context: &Context, of: &OutputOf, counts: fn(&Run) -> bool) -> Result<Self> {
+    pub(crate) fn new(
+        context: &Context,
+        of: &OutputOf,
+        counts: fn(&Run) -> bool,
+    ) -> Result<Self> {
         let room = context.room(&of.room.room)?;
         let party = context.party(&room, &of.signer.key)?;
         let run = find_run(&room, &of.run, counts)?;
