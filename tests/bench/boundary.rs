@@ -18,8 +18,8 @@ use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use glovebox_contract::grants::Grants;
 use glovebox_sandbox::services::{
-    BatchStream, Budget, GuestLog, HostError, LogLevel, OutputSummary, OutputTables, QueryEngine, Scalar,
-    ScanOptions, Services,
+    BatchStream, Budget, GuestLog, HostError, LogLevel, OutputSummary, OutputTables, QueryEngine,
+    Scalar, ScanOptions, Services,
 };
 
 const BATCH_ROWS: usize = 16_384;
@@ -50,8 +50,7 @@ fn main() {
         let guest = best(|| {
             let grants = grants(&component, name);
             let services = services(Arc::clone(&batches), Budget::of_run(&grants));
-            glovebox_sandbox::run_notebook(&engine, &compiled, &grants, services)
-                .expect("a run");
+            glovebox_sandbox::run_notebook(&engine, &compiled, &grants, services).expect("a run");
         });
         println!(
             "{name:16} guest {:8.1} ms  {:6.1} GB/s   native {:8.1} ms   guest ÷ native {:5.2}",

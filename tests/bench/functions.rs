@@ -95,8 +95,9 @@ fn functions(engine: &Engine, scoring: &Component) {
         memory: Budget::of_run(&grants(&scoring.inspection, 0)),
     };
     let component = load(engine, &scoring.bytes);
-    let library = FunctionLibrary::new(engine, &component, "scoring", &manifest.functions, settings)
-        .expect("a library");
+    let library =
+        FunctionLibrary::new(engine, &component, "scoring", &manifest.functions, settings)
+            .expect("a library");
     let mut instance = library.instance().expect("an instance");
     let native = native();
     let (large, small) = (batches(BATCH_ROWS), batches(1));

@@ -245,7 +245,8 @@ fn aggregates_tables_and_nulls_are_as_if_computed_natively() {
     run(&stage, "constants", "scoring", columns, query).ok();
     assert_eq!(exported(&stage, "result"), "mean,nothing,loud,two,none\n,,LOUD,2.0,\n");
 
-    let query = "s.n, s.square FROM scoring.squares(2 + 2) AS s WHERE s.n > 1";
+    let query = "s.n, s.square FROM scoring.squares(2 + 2) AS s \
+                 JOIN nike.customers AS c ON c.customer = s.n WHERE s.n > 1";
     run(&stage, "squares", "scoring", "\"n int64\", \"square int64\"", query).ok();
     assert_eq!(exported(&stage, "result"), "n,square\n2,4\n3,9\n");
 

@@ -118,9 +118,9 @@ impl Composer<'_> {
         for import in &part.inspection.imports {
             let source = if !import.starts_with(HOST_PACKAGE) {
                 let (name, library) = self.library_for(import, manifest)?;
-                self.graph.alias_instance_export(library, import).map_err(|_| {
-                    mismatch(format!("library {name} does not export `{import}`"))
-                })?
+                self.graph
+                    .alias_instance_export(library, import)
+                    .map_err(|_| mismatch(format!("library {name} does not export `{import}`")))?
             } else if import == LOGGING && is_library && part.inspection.source.is_empty() {
                 self.silent()?
             } else {
@@ -159,9 +159,8 @@ impl Composer<'_> {
             return Err(mismatch(format!("more than {MAX_LIBRARIES} libraries are needed")));
         }
         let libraries = self.libraries;
-        let library = *libraries
-            .get(name)
-            .ok_or_else(|| mismatch(format!("library {name} is missing")))?;
+        let library =
+            *libraries.get(name).ok_or_else(|| mismatch(format!("library {name} is missing")))?;
         if let Some(wanted) = requirement.digest
             && wanted != library.inspection.digest
         {

@@ -126,7 +126,8 @@ impl FunctionLibrary {
             .map_err(|error| refused(ReasonCode::ComponentRefused, format!("{error:#}")))?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut library = Self { id, name: name.into(), functions: BTreeMap::new(), ready, settings };
+        let mut library =
+            Self { id, name: name.into(), functions: BTreeMap::new(), ready, settings };
         let listed = library.instance()?.list()?;
         library.functions = list::agree(declared, listed)
             .map_err(|why| refused(ReasonCode::LibraryMismatch, why))?;
@@ -325,7 +326,11 @@ impl FunctionInstance {
     }
 
     /// Hands a batch over. Its data stays where it is.
-    fn lend(&mut self, batch: &ArrowBatch, boundary: &SchemaRef) -> Result<Resource<RecordBatch>, HostError> {
+    fn lend(
+        &mut self,
+        batch: &ArrowBatch,
+        boundary: &SchemaRef,
+    ) -> Result<Resource<RecordBatch>, HostError> {
         let state = self.store.data_mut();
         let charge = state.budget.charge(batch.get_array_memory_size() as u64)?;
         let batch = RecordBatch::new(batch.clone(), Arc::clone(boundary), charge);

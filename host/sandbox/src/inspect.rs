@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use glovebox_contract::canonical;
-use glovebox_contract::library::{HOST_PACKAGE, LIBRARY_INTERFACES};
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::library::{HOST_PACKAGE, LIBRARY_INTERFACES};
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest, SOURCE_SECTION};
 use wasmparser::{
-    CanonicalFunction, CanonicalOption, Encoding, FunctionBody, Parser, Payload, TableInit,
+    CanonicalFunction, CanonicalOption, Encoding, FunctionBody, Parser, Payload, TableInit, TypeRef,
 };
 
 use crate::admission::{
-    AdmissionError, FUNCTION_INTERFACES, MAX_CORE_MODULES, MAX_FUNCTIONS, MAX_LOCALS, MAX_MANIFEST_BYTES, MAX_MEMORIES,
-    MAX_NAMES, MAX_NESTED_COMPONENTS, MAX_SOURCE_BYTES, MAX_TABLE_ELEMENTS, RUN_INTERFACE,
+    AdmissionError, FUNCTION_INTERFACES, MAX_CORE_MODULES, MAX_FUNCTIONS, MAX_LOCALS,
+    MAX_MANIFEST_BYTES, MAX_MEMORIES, MAX_NAMES, MAX_NESTED_COMPONENTS, MAX_SOURCE_BYTES,
+    MAX_TABLE_ELEMENTS, RUN_INTERFACE,
 };
 use crate::interfaces;
 
@@ -134,6 +135,8 @@ struct Reader {
     core_modules: usize,
     functions: u64,
     memories: u64,
+    /// Memories of the core module that is read, imported ones included.
+    module_memories: u64,
     memory_bytes: u64,
     imports: BTreeSet<String>,
     exports: BTreeSet<String>,
@@ -156,6 +159,14 @@ impl Reader {
                     ));
                 }
                 self.depth += 1;
+                self.module_memories = 0;
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    if matches!(import.map_err(damaged)?.ty, TypeRef::Memory(_)) {
+                        self.one_memory()?;
+                    }
+                }
             }
             Payload::End(_) => self.depth = self.depth.saturating_sub(1),
             Payload::ModuleSection { .. } => {
@@ -177,6 +188,7 @@ impl Reader {
             Payload::MemorySection(memories) => {
                 for memory in memories {
                     let memory = memory.map_err(damaged)?;
+                    self.one_memory()?;
                     self.memories += 1;
                     self.memory_bytes =
                         self.memory_bytes.saturating_add(memory.initial.saturating_mul(PAGE));
@@ -241,6 +253,12 @@ impl Reader {
             self.descriptive.push(self.section_end..range.end);
         }
         self.section_end = range.end;
+    }
+
+    /// Counts a memory of the module that is read. More than one is the engine's own business.
+    fn one_memory(&mut self) -> Result<(), AdmissionError> {
+        self.module_memories += 1;
+        at_most(self.module_memories, 1, "memory in a module")
     }
 
     fn times(&self, of_a_part: u64) -> u64 {

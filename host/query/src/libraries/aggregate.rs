@@ -171,7 +171,8 @@ impl Groups {
         if let Some(filter) = filter {
             rows = filter_record_batch(&rows, filter)?;
             let kept = groups.iter().zip(filter.iter());
-            groups = kept.filter(|(_, keep)| *keep == Some(true)).map(|(group, _)| *group).collect();
+            groups =
+                kept.filter(|(_, keep)| *keep == Some(true)).map(|(group, _)| *group).collect();
         }
         let total = u32::try_from(count).map_err(|_| too_many())?;
         self.aggregation.update(&rows, &groups, total).map_err(external)?;
@@ -250,11 +251,7 @@ impl GroupsAccumulator for Groups {
         self.merge(values, group_indices, total_num_groups)
     }
 
-    fn convert_to_state(
-        &self,
-        _: &[ArrayRef],
-        _: Option<&BooleanArray>,
-    ) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(&self, _: &[ArrayRef], _: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
         Err(DataFusionError::NotImplemented("states of single rows".into()))
     }
 

@@ -141,8 +141,8 @@ impl Binder<'_> {
             input,
             schema: Arc::clone(&schema),
         });
-        let table = StreamingTable::try_new(schema, vec![call])
-            .map_err(|failure| execution(&failure))?;
+        let table =
+            StreamingTable::try_new(schema, vec![call]).map_err(|failure| execution(&failure))?;
         Ok((self.catalog.add_call(Arc::new(table)), function))
     }
 
@@ -166,16 +166,25 @@ impl Binder<'_> {
         let plan = self.session.plan(&state, &none, *query, self.parameters)?;
         let row = self.session.one_row(&state, plan)?;
         let declared = library.arguments(function).unwrap_or_else(|| row.schema());
-        declared.fields().iter().zip(row.columns()).map(|(field, column)| {
-            let unfit = || {
-                invalid(format!("{called}: argument `{}` is {}", field.name(), field.data_type()))
-            };
-            let column = cast(column, field.data_type()).map_err(|_| unfit())?;
-            if column.logical_null_count() > 0 && !field.is_nullable() {
-                return Err(invalid(format!("{called}: argument `{}` is null", field.name())));
-            }
-            scalar(&column).ok_or_else(unfit)
-        }).collect()
+        declared
+            .fields()
+            .iter()
+            .zip(row.columns())
+            .map(|(field, column)| {
+                let unfit = || {
+                    invalid(format!(
+                        "{called}: argument `{}` is {}",
+                        field.name(),
+                        field.data_type()
+                    ))
+                };
+                let column = cast(column, field.data_type()).map_err(|_| unfit())?;
+                if column.logical_null_count() > 0 && !field.is_nullable() {
+                    return Err(invalid(format!("{called}: argument `{}` is null", field.name())));
+                }
+                scalar(&column).ok_or_else(unfit)
+            })
+            .collect()
     }
 
     /// The table that a function reads, planned and checked for its columns.
@@ -310,10 +319,8 @@ impl PartitionStream for Call {
             }),
         };
         // A library blocks while it computes and while it reads, so it has a thread of its own.
-        let started = std::thread::Builder::new()
-            .name("table".into())
-            .stack_size(STACK_BYTES)
-            .spawn({
+        let started =
+            std::thread::Builder::new().name("table".into()).stack_size(STACK_BYTES).spawn({
                 let sender = sender.clone();
                 move || {
                     if let Err(failure) = work.run(&sender) {
@@ -338,4 +345,3 @@ fn batches(
     })
     .map(|message| message.map_err(external))
 }
-

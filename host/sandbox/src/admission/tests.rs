@@ -92,6 +92,11 @@ fn what_a_notebook_never_needs_is_refused() {
     check(&"(component)".repeat(MAX_NESTED_COMPONENTS + 1), "more than 8 nested components");
     check(&"(core module)".repeat(MAX_CORE_MODULES + 1), "more than 64 core modules");
     check(&"(core module (memory 1))".repeat(9), "more than 8 memories");
+    check("(core module (memory 1) (memory 1))", "more than 1 memory in a module");
+    check(
+        r#"(core module (import "a" "m" (memory 1)) (memory 1))"#,
+        "more than 1 memory in a module",
+    );
     check("(core module (memory 1000))", "65536000 bytes of memory; the room allows 8388608");
     check("(core module (table 200000 funcref))", "more than 100000 elements in a table");
     let functions = format!("(core module (type (func)) {})", "(func (type 0))".repeat(100_001));
@@ -171,7 +176,8 @@ fn a_library_offers_something_and_reaches_nothing() {
         check(&import(&name), none(), not_granted, expect);
     }
     check(&import("acme:other/it@1.0.0"), none(), not_granted, "takes from no library");
-    let needs = serde_json::json!({"libraries": {"other": {"interfaces": ["acme:other/it@1.0.0"]}}});
+    let needs =
+        serde_json::json!({"libraries": {"other": {"interfaces": ["acme:other/it@1.0.0"]}}});
     check(&export("a:b/c"), needs, refused, "the component does not import it");
 }
 

@@ -79,8 +79,7 @@ fn with_source(component: Vec<u8>) -> Vec<u8> {
 fn composed(root: &[u8], libraries: &[(&str, Vec<u8>)]) -> Result<Vec<String>, String> {
     let limits = crate::testing::limits();
     let admit = |bytes: &[u8]| {
-        crate::admit(bytes, &crate::served_interfaces(), &limits)
-            .map_err(|error| error.to_string())
+        crate::admit(bytes, &crate::served_interfaces(), &limits).map_err(|error| error.to_string())
     };
     let admitted: Vec<_> =
         libraries.iter().map(|(_, bytes)| admit(bytes)).collect::<Result<_, _>>()?;

@@ -143,8 +143,9 @@ pub(super) fn agree(
         else {
             return Err(format!("it has a function `{shown}` that its manifest does not declare"));
         };
-        check(declaration, &listed)
-            .map_err(|what| format!("function `{shown}` has other {what} than its manifest says"))?;
+        check(declaration, &listed).map_err(|what| {
+            format!("function `{shown}` has other {what} than its manifest says")
+        })?;
         let function = Function {
             index: listed.index,
             arguments: schema(&declaration.arguments),

@@ -116,7 +116,8 @@ impl FunctionInstance {
         };
         let batch = self.lend(arguments, schema)?;
         let (result,) = evaluate.call(&mut self.store, (index, batch))?;
-        let batch = self.accept(result.map_err(Ended::Told)?, returns, Some(arguments.num_rows()))?;
+        let batch =
+            self.accept(result.map_err(Ended::Told)?, returns, Some(arguments.num_rows()))?;
         batch.columns().first().cloned().ok_or_else(|| Ended::Wrong("it returned no column".into()))
     }
 }

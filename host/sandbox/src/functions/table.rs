@@ -50,7 +50,11 @@ impl TableCall {
                 None => None,
                 Some(reader) => {
                     let state = instance.store.data_mut();
-                    Some(state.push(reader).map_err(|failure| Ended::Trapped(failure.into_trap()))?)
+                    Some(
+                        state
+                            .push(reader)
+                            .map_err(|failure| Ended::Trapped(failure.into_trap()))?,
+                    )
                 }
             };
             let invoke = instance.export::<Invoke, Invoked>(KIND, "invoke")?;
