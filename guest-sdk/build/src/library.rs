@@ -35,9 +35,8 @@ pub(crate) fn complete(
                 .help("delete kind = \"library\" and declare what the notebook writes"));
         }
         ComponentKind::Library if names.exports.is_empty() => {
-            return Err(BuildError::new("the library offers nothing").help(
-                "mark a module with `#[library]`, or export an interface with `export!`",
-            ));
+            return Err(BuildError::new("the library offers nothing")
+                .help("mark a module with `#[library]`, or export an interface with `export!`"));
         }
         _ => {}
     }

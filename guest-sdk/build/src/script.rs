@@ -210,7 +210,8 @@ impl Script<'_> {
             self.parameters.insert(name);
         }
         for (name, place) in names.functions {
-            let declared = self.manifest.libraries.keys().find(|library| name[0] == library.as_str());
+            let declared =
+                self.manifest.libraries.keys().find(|library| name[0] == library.as_str());
             let Some(library) = declared else {
                 let libraries = list(self.manifest.libraries.keys());
                 let message = format!("library `{}` is not declared in the header", name[0]);

@@ -33,13 +33,9 @@ pub(crate) fn check_plan(plan: &LogicalPlan, libraries: &Libraries) -> Result<()
         node.apply_expressions(|expression| {
             walk_expression(expression, libraries, &mut nodes, &mut failure)
         })
-            .map(|_| {
-                if failure.is_some() {
-                    TreeNodeRecursion::Stop
-                } else {
-                    TreeNodeRecursion::Continue
-                }
-            })
+        .map(|_| {
+            if failure.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue }
+        })
     });
     match (failure, walked) {
         (Some(failure), _) => Err(failure),

@@ -37,9 +37,9 @@ mod testing;
 mod text;
 pub mod transfer;
 
-pub use compose::compose;
-pub use functions::{FunctionLibrary, FunctionSettings};
 pub use admission::{AdmissionError, admit, admit_run, served_interfaces};
+pub use compose::compose;
 pub use engine::{CompiledComponent, Engine, EngineError};
+pub use functions::{FunctionLibrary, FunctionSettings};
 pub use inspect::{Inspection, inspect};
 pub use run::{RunError, run_notebook};

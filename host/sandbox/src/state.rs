@@ -14,8 +14,7 @@ use crate::interfaces::bindings::types;
 use crate::memory::Budget;
 use crate::outputs::OutputLedger;
 use crate::services::{
-    ErrorCode, GuestLog, HostError, Nothing, QueryEngine, Services, SharedLog,
-    VolumeFiles,
+    ErrorCode, GuestLog, HostError, Nothing, QueryEngine, Services, SharedLog, VolumeFiles,
 };
 
 /// Most handles that a guest holds at a time.

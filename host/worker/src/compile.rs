@@ -33,7 +33,8 @@ pub(crate) fn compile(
     }
     let inspection = admit(&bytes, &served_interfaces(), &job.limits)
         .map_err(|error| Failure::new(error.reason(), error.detail()))?;
-    let composed = libraries::compose(job, Part { bytes: &bytes, inspection: &inspection }, &mut descriptors)?;
+    let composed =
+        libraries::compose(job, Part { bytes: &bytes, inspection: &inspection }, &mut descriptors)?;
     let manifest = inspection.manifest.ok_or_else(|| {
         Failure::new(ReasonCode::ComponentRefused, "the component has no manifest section")
     })?;

@@ -35,11 +35,12 @@ pub(crate) fn compose(
     for (name, file) in &job.libraries {
         let bytes = read_whole(file.component.descriptor, file.component.bytes, descriptors)?;
         if ContentDigest::of(&bytes) != file.digest {
-            let detail = format!("library {name} does not have the digests that its statement names");
+            let detail =
+                format!("library {name} does not have the digests that its statement names");
             return Err(Failure::new(ReasonCode::ComponentMismatch, detail));
         }
-        let inspection = admit(&bytes, &served_interfaces(), &job.limits)
-            .map_err(|error| refused(&error))?;
+        let inspection =
+            admit(&bytes, &served_interfaces(), &job.limits).map_err(|error| refused(&error))?;
         admitted.insert(name.clone(), (bytes, inspection));
     }
     let libraries = admitted
