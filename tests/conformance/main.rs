@@ -135,6 +135,19 @@ fn one_notebook_in_every_language_gives_one_table() {
     assert_eq!(tables[0], expected(), "the table itself");
     let first = &contents["sql"];
     assert!(contents.values().all(|content| content == first), "{contents:#?}");
+    check_by_auditor(&stage, first);
+}
+
+/// Whoever has the bundle and the file finds the same table in it.
+fn check_by_auditor(stage: &Stage, content: &str) {
+    stage.run("output export matrix latest summary -o out.parquet --as desk.key").ok();
+    stage.run("bundle matrix -o matrix.bundle").ok();
+    let verified = stage.run("verify matrix.bundle --output out.parquet --json").ok().json();
+    let file = &verified["outputs"][0];
+    assert_eq!(
+        (&file["content"], &file["found"][0]["content"]),
+        (&json!(content), &json!(content))
+    );
 }
 
 const BROKEN: &str = r#"/* glovebox notebook

@@ -125,7 +125,8 @@ fn compile(
         .arg(sdk.join("include"))
         .arg("-I.")
         .args([sdk.join("notebook.c"), sdk.join("libc.c")])
-        .args(sources.keys().filter(|path| path.ends_with(".c")))
+        // A name that begins with a dash is no option.
+        .args(sources.keys().filter(|name| name.ends_with(".c")).map(|name| format!("./{name}")))
         .arg("-o")
         .arg(&output);
     // Variables that clang reads flags and directories from.

@@ -103,6 +103,7 @@ fn mistakes_say_where_and_what_to_do() {
     };
     let header = ("glovebox.toml", HEADER);
     check(&[header, ("n.c", "bool f( {")], "n.c:1:");
+    check(&[header, ("-v.c", "bool f( {")], "-v.c:1:");
     check(
         &[header, ("n.c", "void missing(void);\nvoid f(void) { missing(); }")],
         "undefined symbol",
