@@ -43,3 +43,49 @@ fn a_row_is_a_struct_with_named_fields() {
     check("enum R { A }", "a row is a struct");
     check("struct R { #[row(title = \"x\")] a: u8 }", "expected `name = \"…\"`");
 }
+
+#[test]
+fn a_library_is_a_module_with_functions() {
+    let check = |module: &str, expect: &str| {
+        let module: syn::ItemMod = syn::parse_str(module).unwrap();
+        let error = library::expand(&Tokens::new(), module).expect_err("an error").to_string();
+        assert!(error.starts_with(expect), "{error}");
+    };
+    check("mod m;", "write `#[library] mod functions { … }`");
+    check("mod m { fn f() {} }", "a library offers functions: mark them");
+    check("mod m { #[scalar_function] fn f(n: i64) {} }", "a function returns something");
+    check(
+        "mod m { #[scalar_function] async fn f(n: i64) -> i64 { n } }",
+        "a function is neither async nor generic",
+    );
+    check(
+        "mod m { #[scalar_function] fn f<T>(n: T) -> i64 { 1 } }",
+        "a function is neither async nor generic",
+    );
+    check(
+        "mod m { #[scalar_function] fn f((a, b): (i64, i64)) -> i64 { a } }",
+        "an argument has a plain name",
+    );
+    check(
+        "mod m { #[scalar_function] fn f(a: &Int64Column, b: i64) -> Vec<i64> { a } }",
+        "either all arguments are columns or none is",
+    );
+    check("mod m { #[scalar_function(fast)] fn f(a: i64) -> i64 { a } }", "expected `name = ");
+    check(
+        "mod m { #[aggregate_function] impl S {} }",
+        "an aggregate has `fn update(&mut self, …)`",
+    );
+    check(
+        "mod m { #[aggregate_function] impl S { fn update(&mut self) {} fn merge(&mut self, o: Self) {}
+         fn finish(&self) -> i64 { 1 } } }",
+        "an aggregate takes at least one argument",
+    );
+    check(
+        "mod m { #[table_function] fn f(rows: Batches) -> Vec<R> { r } }",
+        "a table function that takes `Batches` declares their columns",
+    );
+    check(
+        "mod m { #[table_function(input(\"n\"))] fn f(rows: Batches) -> Vec<R> { r } }",
+        "write \"name type\"",
+    );
+}

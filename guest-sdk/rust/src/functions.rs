@@ -10,7 +10,7 @@ mod exports;
 mod table;
 mod values;
 
-pub use aggregate::{Groups, GroupsOf, State, StateField};
+pub use aggregate::{Groups, GroupsOf, State, StateField, Update};
 pub use declare::{Declaration, Declared, json, json_len};
 #[cfg(target_arch = "wasm32")]
 pub use exports::Exported;
@@ -38,12 +38,15 @@ pub struct AggregateFunction {
     pub create: fn() -> Box<dyn Groups>,
 }
 
+/// Calls a table function with its parameters and the table that it reads.
+pub type Invoke = fn(Vec<Scalar>, Option<Batches>) -> Result<Box<dyn Rows>>;
+
 /// A table function.
 pub struct TableFunction {
     /// What its manifest shows.
     pub declaration: Declaration,
     /// Starts a call.
-    pub invoke: fn(Vec<Scalar>, Option<Batches>) -> Result<Box<dyn Rows>>,
+    pub invoke: Invoke,
 }
 
 /// All functions of a library.

@@ -24,7 +24,7 @@ pub mod data {
     }
 }
 
-/// What generated code does with handles. Natively there are none: a test calls a library's
+/// What generated code alone does with handles, which it owns. Natively there are none: a test calls a library's
 /// functions with batches made of columns.
 mod handles {
     use crate::error::ErrorCode;
@@ -32,7 +32,6 @@ mod handles {
 
     impl ErrorCode {
         #[doc(hidden)]
-        #[expect(clippy::missing_safety_doc, reason = "called by generated code alone")]
         pub unsafe fn _lift(code: u8) -> Self {
             const ALL: [ErrorCode; 6] = [
                 ErrorCode::NotGranted,
@@ -51,7 +50,6 @@ mod handles {
             #[cfg(target_arch = "wasm32")]
             impl $resource {
                 #[doc(hidden)]
-                #[expect(clippy::missing_safety_doc, reason = "called by generated code alone")]
                 pub unsafe fn from_handle(handle: u32) -> Self {
                     // SAFETY: generated code owns the handle and passes it on.
                     $make(unsafe { crate::backend::handles::$resource::from_handle(handle) })
@@ -71,7 +69,6 @@ mod handles {
             #[cfg(not(target_arch = "wasm32"))]
             impl $resource {
                 #[doc(hidden)]
-                #[expect(clippy::missing_safety_doc, reason = "called by generated code alone")]
                 pub unsafe fn from_handle(_handle: u32) -> Self {
                     unimplemented_natively()
                 }

@@ -134,12 +134,15 @@ pub trait Groups {
     fn evaluate(&self) -> Result<Column>;
 }
 
+/// Adds rows to the states of their groups.
+pub type Update<S> = fn(&mut [S], &[Column], &[u32]) -> Result<()>;
+
 /// [`Groups`] of any state, with the three steps of its function.
 pub struct GroupsOf<S: State> {
     /// One for each group.
     pub states: Vec<S>,
     /// Adds rows.
-    pub update: fn(&mut [S], &[Column], &[u32]) -> Result<()>,
+    pub update: Update<S>,
     /// Adds another state.
     pub merge: fn(&mut S, S) -> Result<()>,
     /// Gives the values.
