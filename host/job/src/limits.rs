@@ -46,10 +46,12 @@ impl ProcessLimits {
         }
     }
 
-    /// Limits of a compile job. Machine code is some ten times its component.
+    /// Limits of a compile job. Machine code is some ten times its component. What compiling takes
+    /// has nothing to do with what a room allows a run, so there is a least as well: an interpreter
+    /// takes 15 seconds of processor time.
     pub fn of_compilation(limits: &Limits) -> Self {
         Self {
-            cpu_seconds: limits.cpu_seconds.min(300),
+            cpu_seconds: limits.cpu_seconds.clamp(120, 300),
             file_bytes: limits.component_bytes.saturating_mul(32).max(64 << 20),
             memory_bytes: limits.memory_bytes,
             open_files: 256,

@@ -33,6 +33,10 @@ const DESCRIBE_TIME: Duration = Duration::from_secs(120);
 /// How long a compilation may take at most, whatever the room allows a run.
 const COMPILE_TIME: Duration = Duration::from_secs(300);
 
+/// How long a compilation may take in every room. A room that allows a run few seconds may still
+/// hold a notebook in Python: its interpreter takes half a minute on a busy machine.
+const LEAST_COMPILE_TIME: Duration = Duration::from_secs(120);
+
 /// How this host runs its workers, and what it says about itself in every run-start.
 #[derive(Clone)]
 pub struct WorkerSettings {
@@ -137,7 +141,7 @@ pub(crate) fn compile(
     libraries: &Libraries,
     limits: &Limits,
 ) -> Result<Compiled> {
-    let time = COMPILE_TIME.min(Duration::from_secs(limits.wall_seconds));
+    let time = Duration::from_secs(limits.wall_seconds).clamp(LEAST_COMPILE_TIME, COMPILE_TIME);
     let deadline = Instant::now() + time;
     let store = ComponentStore::open(home)?;
     let cache = CodeCache::open(home)?;
