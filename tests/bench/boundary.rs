@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use glovebox_contract::grants::Grants;
+use glovebox_contract::media::MediaType;
 use glovebox_sandbox::services::{
     BatchStream, Budget, GuestLog, HostError, LogLevel, OutputSummary, OutputTables, QueryEngine,
-    Scalar, ScanOptions, Services,
+    Scalar, ScanOptions, Services, VolumeFiles,
 };
 
 const BATCH_ROWS: usize = 16_384;
@@ -151,6 +152,7 @@ fn services(batches: Arc<Vec<RecordBatch>>, memory: Budget) -> Services {
         outputs: Box::new(Nowhere),
         log: Box::new(Nowhere),
         memory,
+        volumes: Box::new(Nowhere),
     }
 }
 
@@ -217,5 +219,13 @@ impl OutputTables for Nowhere {
 impl GuestLog for Nowhere {
     fn log(&mut self, _: LogLevel, _: &str) {}
 
+    fn display(&mut self, _: MediaType, _: &[u8]) {}
+
     fn progress(&mut self, _: u64, _: Option<u64>) {}
+}
+
+impl VolumeFiles for Nowhere {
+    fn read(&self, _: &str, _: &str, _: u64, _: u64) -> Result<Vec<u8>, HostError> {
+        Ok(Vec::new())
+    }
 }

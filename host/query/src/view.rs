@@ -82,24 +82,41 @@ impl Definition {
                 .block_on(state.statement_to_plan(statement))
                 .map_err(|failure| planning(&failure))?;
             check_plan(&plan, &Libraries::default())?;
-            check_names(&plan)?;
+            self.check_names(&plan)?;
             // Types that do not fit are found here, where an error is the owner's.
             state.optimize(&plan).map_err(|failure| planning(&failure))?;
             Ok(Checked { plan, tables, state })
         })
     }
-}
 
-fn check_names(plan: &LogicalPlan) -> Result<()> {
-    let mut names = BTreeSet::new();
-    match plan.schema().fields().iter().find(|field| !names.insert(field.name())) {
-        None => Ok(()),
-        Some(field) => {
+    /// Every column has a name of its own. One that nobody gave is made of the expression, such as
+    /// `sum(visits.cost)`, and would tell the others what is behind the view.
+    fn check_names(&self, plan: &LogicalPlan) -> Result<()> {
+        let in_files: BTreeSet<&str> = self
+            .tables
+            .iter()
+            .flat_map(|(_, table)| table.granted().fields())
+            .map(|field| field.name().as_str())
+            .collect();
+        let is_given = |name: &str| {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ');
+            in_files.contains(name) || name.chars().all(plain)
+        };
+        let mut names = BTreeSet::new();
+        for field in plan.schema().fields() {
             let name: String = field.name().chars().take(64).collect();
-            let name = name.escape_debug();
-            let detail = format!("two columns of the view are called `{name}`; name one with AS");
-            Err(error(ReasonCode::SqlInvalid, detail))
+            let refused = |why: &str| {
+                let detail = format!("column `{}` of the view {why}", name.escape_debug());
+                Err(error(ReasonCode::SqlInvalid, detail))
+            };
+            if !names.insert(field.name()) {
+                return refused("is there twice; name one with AS");
+            }
+            if !is_given(field.name()) {
+                return refused("has no name of letters, digits and `_`; name it with AS");
+            }
         }
+        Ok(())
     }
 }
 

@@ -180,6 +180,10 @@ fn a_view_reads_its_tables_and_calls_listed_functions_only() {
     check("SELECT nothing FROM visits", "column-not-granted", "nothing");
     check("SELECT id + name AS x FROM visits, patients", "sql-invalid", "");
     check("SELECT v.patient, p.patient FROM visits v, patients p", "sql-invalid", "`patient`");
+    // Names that nobody gave would tell what is behind the view.
+    check("SELECT sum(cost) FROM visits", "sql-invalid", "with AS");
+    check("SELECT CAST(id AS int) FROM visits", "sql-invalid", "with AS");
+    check("WITH x AS (SELECT id + 1 FROM visits) SELECT * FROM x", "sql-invalid", "with AS");
     check("SELECT id FROM", "sql-invalid", "syntax error");
 }
 
