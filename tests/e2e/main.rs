@@ -13,6 +13,7 @@ mod governance;
 mod jail;
 mod join_keys;
 mod libraries;
+mod python;
 mod review;
 mod tour;
 mod views;
