@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use crate::support::{Done, Stage, guest};
@@ -263,8 +264,16 @@ fn a_table_that_is_hashed_anew_takes_the_notebook_out_of_service() {
     assert!(shown.contains("keys would not match"), "{shown}");
 }
 
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory)
+        .expect("a directory of the host")
+        .map(|entry| entry.expect("an entry").path())
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect()
+}
+
 #[test]
-fn parties_that_agree_see_their_overlap() {
+fn parties_that_agree_see_their_overlap_and_the_host_never_has_their_key() {
     let stage = brand_and_shop();
     offer_members(&stage, "uid2", "room.key-file");
     let shown = stage.run("room show overlap").ok().stdout;
@@ -273,9 +282,6 @@ fn parties_that_agree_see_their_overlap() {
     assert!(shown.contains(&declared), "{shown}");
     let key = text(&stage, "room.key-file");
     let secret = key.trim().rsplit(':').next().expect("the key's digits");
-    let log = stage.run("log overlap --json").ok().stdout;
-    assert!(!log.contains(secret) && !shown.contains(secret));
-
     stage.run("notebook add overlap overlap.wasm --runner brand --as brand.key").ok();
     let digest = stage.revision("overlap", "overlap");
     stage.run(&format!("review overlap overlap --approve {digest} --as shop.key")).ok();
@@ -283,6 +289,15 @@ fn parties_that_agree_see_their_overlap() {
     let rows = stage.run("output show overlap latest --as brand.key --json").ok().stdout;
     let rows: serde_json::Value = serde_json::from_str(&rows).expect("JSON");
     assert!(rows.to_string().contains("{\"people\":2}"), "{rows}");
+    let log = stage.run("log overlap --json").ok().stdout;
+    assert!(!log.contains(secret) && !shown.contains(secret));
+    let files = files_below(&stage.path(".glovebox"));
+    assert!(files.len() > 3, "{files:?}");
+    for file in files {
+        let bytes = std::fs::read(&file).expect("a file of the host");
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "the room key is in {}", file.display());
+    }
 }
 
 #[test]
