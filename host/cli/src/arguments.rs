@@ -6,7 +6,6 @@ mod keys;
 use std::path::PathBuf;
 
 use clap::builder::TypedValueParser as _;
-use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{Alias, AssetName, Identifier, TableName};

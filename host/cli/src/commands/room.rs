@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::arguments::{Room, Signer};
 use crate::context::{self, Context};
 use crate::room_file;
-use crate::terminal::{self, plain, print_json};
+use crate::terminal::{self, print_json};
 
 pub(crate) fn run(context: &Context, command: &Room) -> Result<ExitCode> {
     match command {
