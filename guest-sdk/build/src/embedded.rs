@@ -6,6 +6,7 @@ use std::path::{Component as Part, Path, PathBuf};
 
 use glovebox_contract::manifest::SOURCE_SECTION;
 
+use crate::c::HEADER_FILE;
 use crate::component::custom_section;
 use crate::error::BuildError;
 
@@ -13,7 +14,7 @@ use crate::error::BuildError;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Embedded {
-    /// One file that is a notebook.
+    /// A notebook in one file, or the directory of one in C: it has no build scripts.
     Notebook(PathBuf),
     /// The directory of a cargo package. Compiling it runs its build scripts on this machine.
     Package(PathBuf),
@@ -47,6 +48,9 @@ pub fn extract(component: &[u8], directory: &Path) -> Result<Embedded, BuildErro
         check_complete(manifest)?;
         return Ok(Embedded::Package(directory.to_owned()));
     }
+    if files.contains_key(HEADER_FILE) {
+        return Ok(Embedded::Notebook(directory.to_owned()));
+    }
     let mut names = files.keys();
     match (names.next(), names.next()) {
         (Some(name), None) => Ok(Embedded::Notebook(directory.join(name))),
@@ -63,8 +67,9 @@ fn write(directory: &Path, name: &str, text: &str) -> Result<(), BuildError> {
         )));
     }
     let path = directory.join(path);
-    let failed =
-        |error: std::io::Error| BuildError::new(format!("cannot be written: {error}")).in_file(&path);
+    let failed = |error: std::io::Error| {
+        BuildError::new(format!("cannot be written: {error}")).in_file(&path)
+    };
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(failed)?;
     }
@@ -121,8 +126,7 @@ mod tests {
     use super::*;
     use crate::component::Component;
 
-    const NOTEBOOK: &str =
-        include_str!("../../../examples/flights-weather/delay-by-wind.sql");
+    const NOTEBOOK: &str = include_str!("../../../examples/flights-weather/delay-by-wind.sql");
 
     /// A component with this source, made of a notebook's other parts.
     fn with_source(files: &[(&str, &str)]) -> Vec<u8> {

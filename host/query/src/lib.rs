@@ -45,6 +45,7 @@ mod in_order;
 mod input;
 mod libraries;
 mod memory;
+mod overflow;
 mod plan_policy;
 mod policy;
 mod prepared;

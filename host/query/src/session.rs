@@ -31,6 +31,7 @@ use crate::in_order::in_order;
 use crate::input::{Input, SessionSettings};
 use crate::libraries::{Libraries, bind_calls};
 use crate::memory::SharedPool;
+use crate::overflow::CheckIntegers;
 use crate::plan_policy::check_plan;
 use crate::policy::{check_expansion, check_tables, parse_predicate, parse_query};
 use crate::prepared::{self, Named, Prepared};
@@ -463,6 +464,7 @@ fn session_state(
         .with_runtime_env(environment)
         .with_catalog_list(Arc::new(catalog))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_analyzer_rule(Arc::new(CheckIntegers::new()))
         .with_scalar_functions(functions.scalar)
         .with_aggregate_functions(functions.aggregate)
         .with_window_functions(functions.window)

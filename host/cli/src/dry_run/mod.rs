@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use glovebox_contract::manifest::{ComponentKind, Manifest};
-use glovebox_contract::name::Alias;
+use glovebox_contract::name::{Alias, TableName};
 use glovebox_contract::receipt::Outcome;
 use glovebox_sandbox::Inspection;
 use serde_json::{Map, Value, json};
@@ -34,15 +34,19 @@ const SMALLER: usize = 4;
 pub(crate) fn run(context: &Context, command: &DryRun) -> Result<ExitCode> {
     let (bytes, inspection) = read(&command.component)?;
     let manifest = inspection.manifest.clone().context("the component has no manifest")?;
-    check(&manifest)?;
+    check(&manifest, command)?;
     let rows = Rows::new(&manifest, command.seed);
     let bar = terminal::spinner(context.quiet(), "making a room");
-    let owners = manifest.inputs.keys().map(|table| table.schema().parse());
+    let owned = manifest.inputs.keys().chain(manifest.volumes.keys());
+    let owners = owned.map(|name| name.schema().parse());
     let mut stage = Stage::new(context, owners.collect::<Result<BTreeSet<Alias>, _>>()?)?;
     for library in &command.libraries {
         bar.set_message(format!("compiling {}", library.display()));
         let (bytes, inspection) = read(library)?;
         stage.add_library(&bytes, inspection).with_context(|| shown(library))?;
+    }
+    for (volume, path) in &command.volumes {
+        stage.add_volume(volume, path).with_context(|| shown(path))?;
     }
     let mut plays = Vec::new();
     let mut added = Some((bytes, inspection));
@@ -82,12 +86,17 @@ fn read(file: &Path) -> Result<(Vec<u8>, Inspection)> {
     Ok((bytes, inspection))
 }
 
-fn check(manifest: &Manifest) -> Result<()> {
+fn check(manifest: &Manifest, command: &DryRun) -> Result<()> {
     if manifest.kind != ComponentKind::Notebook {
         bail!("{} is a library, which does nothing by itself: dry-run a notebook that uses it", manifest.name);
     }
-    if let Some(volume) = manifest.volumes.keys().next() {
-        bail!("{} reads the volume {volume}; files cannot be made up", manifest.name);
+    let given = |volume: &TableName| command.volumes.iter().any(|(name, _)| name == volume);
+    if let Some(volume) = manifest.volumes.keys().find(|volume| !given(volume)) {
+        bail!("files cannot be made up: name those of the volume with `--volume {volume}=PATH`");
+    }
+    let declared = |volume: &TableName| manifest.volumes.contains_key(volume);
+    if let Some((volume, _)) = command.volumes.iter().find(|(volume, _)| !declared(volume)) {
+        bail!("{} declares no volume {volume}", manifest.name);
     }
     Ok(())
 }

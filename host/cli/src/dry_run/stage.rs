@@ -10,7 +10,7 @@ use glovebox_contract::key::PrivateKey;
 use glovebox_contract::name::{Alias, Identifier, TableName};
 use glovebox_contract::statement::{
     AssetStatement, Body, Decision, LibraryAsset, NotebookAsset, OutputRead, Review, RunRequest,
-    Statement, TableAsset,
+    Statement, TableAsset, VolumeAsset,
 };
 use glovebox_room::run::EndedRun;
 use glovebox_room::tables::DescribedTable;
@@ -122,6 +122,20 @@ impl Stage {
         let owner: Alias = table.schema().parse()?;
         let envelope = self.party(&owner)?.sign(&self.room, body)?;
         self.room.add_table(&envelope, &described)?;
+        Ok(())
+    }
+
+    /// The owner of a volume offers the files at `path`.
+    pub(super) fn add_volume(&mut self, volume: &TableName, path: &Path) -> Result<()> {
+        let measured = self.room.measure_volume(volume, path, &mut |_, _| {})?;
+        let body = Body::Asset(AssetStatement::Volume(VolumeAsset {
+            description: String::new(),
+            files: measured.files().clone(),
+            name: volume.clone(),
+        }));
+        let owner: Alias = volume.schema().parse()?;
+        let envelope = self.party(&owner)?.sign(&self.room, body)?;
+        self.room.add_volume(&envelope, &measured)?;
         Ok(())
     }
 

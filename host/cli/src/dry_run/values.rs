@@ -18,6 +18,9 @@ use glovebox_sandbox::arrow_types::column_type_to_arrow;
 
 const SECONDS_OF_DAY: i64 = 86_400;
 
+/// Most distinct values in a dictionary.
+const MOST: i64 = 10_000;
+
 /// Most items of a made-up list, and none in every so manieth.
 const LIST_ITEMS: i64 = 4;
 
@@ -73,7 +76,12 @@ pub(super) fn array(
         }
         ColumnType::Duration(unit) => each(&|n| n % 1_000_000 * per_second(*unit)),
         ColumnType::FixedSizeBinary(width) => return fixed_bytes(*width, numbers),
-        ColumnType::Dictionary(_, value) => array(value, numbers, words)?,
+        ColumnType::Dictionary(key, value) => {
+            // Small keys count few values.
+            let most = if matches!(**key, ColumnType::Int8 | ColumnType::UInt8) { 100 } else { MOST };
+            let few: Vec<_> = numbers.iter().map(|number| number.map(|n| n % most)).collect();
+            array(value, &few, words)?
+        }
         ColumnType::List(item) => lists(item, numbers, words)?,
         ColumnType::LargeList(item) => lists(item, numbers, words)?,
         ColumnType::Struct(fields) => return structs(fields, numbers, words),
@@ -198,10 +206,7 @@ mod tests {
         let numbers: Vec<_> = (0..5_000).map(|n| (n % 7 != 0).then_some(n)).collect();
         for text in TYPES {
             let column_type: ColumnType = text.parse().unwrap();
-            // A dictionary with small keys holds few values.
-            let few: Vec<_> = numbers.iter().map(|n| n.map(|n| n % 100)).collect();
-            let numbers = if text.starts_with("dictionary") { &few } else { &numbers };
-            let made = array(&column_type, numbers, &words).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let made = array(&column_type, &numbers, &words).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(made.len(), 5_000, "{text}");
             assert_eq!(made.data_type(), &column_type_to_arrow(&column_type), "{text}");
             let nulls = if text == "null" { 5_000 } else { 715 };

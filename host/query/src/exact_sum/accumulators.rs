@@ -191,7 +191,7 @@ impl ExactGroups {
 }
 
 /// Whether a filter lets `row` pass; a null does not.
-fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
+pub(super) fn passes(filter: Option<&BooleanArray>, row: usize) -> bool {
     filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row))
 }
 

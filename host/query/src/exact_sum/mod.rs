@@ -2,10 +2,11 @@
 //!
 //! Floating-point addition is not associative, so a query that runs in parallel would give
 //! another last digit each time. These two functions replace DataFusion's: over `float64` they
-//! keep an exact sum and round it once; over integers, decimals and durations, whose addition
-//! has no such problem, they are DataFusion's own.
+//! keep an exact sum and round it once; a `sum` over integers fails when it does not fit; over
+//! decimals and durations they are DataFusion's own.
 
 mod accumulators;
+mod integers;
 mod number;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use datafusion::logical_expr::{
 };
 
 use accumulators::{ExactAccumulator, ExactDistinct, ExactGroups};
+use integers::{CheckedDistinct, CheckedGroups, CheckedSum, Integer};
 use number::{ExactSum, Parts};
 
 /// What becomes of an exact sum.
@@ -164,6 +166,13 @@ fn is_float(field: Option<&FieldRef>) -> bool {
     field.is_some_and(|field| field.data_type() == &DataType::Float64)
 }
 
+impl ExactAggregate {
+    /// The type of the integers that are summed, if they are.
+    fn integers(&self, field: Option<&FieldRef>) -> Option<Integer> {
+        field.filter(|_| self.kind == Kind::Sum).and_then(|field| Integer::of(field.data_type()))
+    }
+}
+
 impl AggregateUDFImpl for ExactAggregate {
     fn name(&self) -> &str {
         self.own.name()
@@ -182,6 +191,13 @@ impl AggregateUDFImpl for ExactAggregate {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if let Some(integer) = self.integers(args.expr_fields.first()) {
+            return Ok(if args.is_distinct {
+                Box::new(CheckedDistinct::new(integer))
+            } else {
+                Box::new(CheckedSum::new(integer))
+            });
+        }
         if !is_float(args.expr_fields.first()) {
             self.own.accumulator(args)
         } else if args.is_distinct {
@@ -192,6 +208,9 @@ impl AggregateUDFImpl for ExactAggregate {
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        if self.integers(args.input_fields.first()).is_some() {
+            return Ok(integers::state_fields(&args));
+        }
         if !is_float(args.input_fields.first()) {
             return self.own.state_fields(args);
         }
@@ -208,7 +227,8 @@ impl AggregateUDFImpl for ExactAggregate {
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        if is_float(args.expr_fields.first()) {
+        let first = args.expr_fields.first();
+        if is_float(first) || self.integers(first).is_some() {
             !args.is_distinct
         } else {
             self.own.groups_accumulator_supported(args)
@@ -219,7 +239,9 @@ impl AggregateUDFImpl for ExactAggregate {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        if is_float(args.expr_fields.first()) {
+        if let Some(integer) = self.integers(args.expr_fields.first()) {
+            Ok(Box::new(CheckedGroups::new(integer)))
+        } else if is_float(args.expr_fields.first()) {
             Ok(Box::new(ExactGroups::new(self.kind)))
         } else {
             self.own.create_groups_accumulator(args)
@@ -227,7 +249,8 @@ impl AggregateUDFImpl for ExactAggregate {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        if is_float(args.expr_fields.first()) {
+        let first = args.expr_fields.first();
+        if is_float(first) || self.integers(first).is_some() {
             self.accumulator(args)
         } else {
             self.own.create_sliding_accumulator(args)
@@ -243,8 +266,10 @@ impl AggregateUDFImpl for ExactAggregate {
     }
 
     fn value_from_stats(&self, statistics: &StatisticsArgs) -> Option<ScalarValue> {
-        // A sum in a file's footer was made in some order.
-        if statistics.return_type == &DataType::Float64 {
+        // A sum in a file's footer was made in some order, and may have gone around.
+        if statistics.return_type == &DataType::Float64
+            || self.kind == Kind::Sum && Integer::of(statistics.return_type).is_some()
+        {
             None
         } else {
             self.own.value_from_stats(statistics)
