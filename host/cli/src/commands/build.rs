@@ -18,7 +18,6 @@ pub(crate) fn options(build: &Build) -> BuildOptions {
         install_target: build.install_target,
         install_tools: build.install_tools,
         target_directory: build.target_directory.clone(),
-        ..BuildOptions::default()
     }
 }
 

@@ -42,7 +42,7 @@ pub fn between_revisions(old: RevisionFacts<'_>, new: RevisionFacts<'_>) -> Vec<
     }
     for (name, was, is) in pairs(&was.volumes, &is.volumes).filter(|(_, was, is)| was != is) {
         let (old, new) = (was.map(ToString::to_string), is.map(ToString::to_string));
-        changes.add(gained(was, is), Part::Volume, &[&name.to_string()], old, new);
+        changes.add(gained(was, is), Part::Volume, &[name.as_ref()], old, new);
     }
     limits(&mut changes, was, is);
     changes.value(

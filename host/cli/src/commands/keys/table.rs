@@ -30,7 +30,7 @@ type Writer = Box<dyn Write + Send>;
 
 /// Where a table is written.
 enum Sink {
-    Csv(arrow::csv::Writer<Writer>),
+    Csv(Box<arrow::csv::Writer<Writer>>),
     Ndjson(arrow::json::LineDelimitedWriter<Writer>),
     Parquet(Box<ArrowWriter<Writer>>),
 }
@@ -175,7 +175,7 @@ fn with_text(schema: &Schema, is_text: impl Fn(&str) -> bool) -> SchemaRef {
 impl Sink {
     fn new(format: Format, to: Writer, schema: &SchemaRef) -> Result<Self> {
         Ok(match format {
-            Format::Csv => Self::Csv(arrow::csv::Writer::new(to)),
+            Format::Csv => Self::Csv(Box::new(arrow::csv::Writer::new(to))),
             Format::Ndjson => {
                 Self::Ndjson(arrow::json::WriterBuilder::new().with_explicit_nulls(true).build(to))
             }
