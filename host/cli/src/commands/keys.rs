@@ -148,7 +148,11 @@ fn report(context: &Context, command: &HashKeys, column: &str, hasher: &Hasher) 
         }));
     }
     let text = summary(command, counts);
-    if command.output.is_some() { println!("{text}") } else { eprintln!("{text}") }
+    if command.output.is_some() {
+        println!("{text}")
+    } else {
+        eprintln!("{text}")
+    }
     if Format::of_input(&command.input)? != Format::Lines {
         context.hint(format!("offer it with `glovebox table add … {}`", plain(&option)));
         if command.into.is_some() {
