@@ -114,7 +114,7 @@ fn print_run(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  output     {name}: {} rows, {} bytes", file.rows, file.bytes)?;
         writeln!(out, "             {}", file.digest.blake3)?;
         writeln!(out, "             {}", file.digest.sha256)?;
-        writeln!(out, "    table    {}", file.content)?;
+        writeln!(out, "  table      {}", file.content)?;
     }
     Ok(())
 }

@@ -79,27 +79,28 @@ fn a_good_bundle_is_verified() {
     party key           not pinned  airline ed25519:3c218f9bebaf13dedfa89b38aa2bc5a34b9ecdf2191318577ea1d12bb616eb91
     party key           not pinned  partner ed25519:4e2f5dc91f4dc258ad5c26e1bc05aa06b72310cdd2ba373cb1b1fa75fccb75aa
     party key           not pinned  weather ed25519:7454d5d9277c1ffe5c3ca3a68fe3724dbe311f79d5b6d885d7b358c2e4b975f0
-    checkpoint          holds       the host signed 11 entries, root sha256:7ee2a9c9417acf7ba5841150b2468899107ec2187a81ecb082c3003a9faa6a4e
+    checkpoint          holds       the host signed 11 entries, root sha256:d578794eda1a4dea3d2ff2d8f0e91996e8cc63d3da891cbc6d374f475f23c6a3
     runs                holds       1 of approved revisions: 1 succeeded, 0 failed, 0 refused, 0 waiting, 0 without receipt
 
-    run 3defaebe604d1c722117a4404a87b182  succeeded, asserted
+    run fb6bbf52119d54f211c4a36255a60fad  succeeded, asserted
       notebook   delay-by-wind, asked for by weather
-      revision   blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
+      revision   blake3:65edfa2202bb213227801f486b34099a53ce5eb77b1a424787548dfae40f1cf2
       component  blake3:52cbf88bc9db275c6daef25a3d07013a0b82bc61993842baff4289adb5ce7a9e
-      receipt    blake3:0950643dd04022b39641037e62439b77b8fae8ef1db4fad8584cac41b082e7b3
+      receipt    blake3:fdaa8e46a2f501dca19df576a444139fb50837e4de1ca6c292098ec41434cb8b
       output     delay_by_wind: 7 rows, 21 bytes
                  blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3
                  sha256:fd2da56ef916d2e58e537547199f8942d3fe3f193fef2fe5a54f5c95f5d9f827
+      table      blake3:047f88e9dc91aec8d0181b288a3ce5e27386504a5585d05cfbb017397389ce87
 
     asserted: the host's word that this component made these outputs from these inputs
     not pinned: the bundle's own word; compare it with what you know: --room, --host-key, --party
 
     output file out.parquet  blake3:2c638245070a91e640e78813d8edd6b82c02b633df1d8b73182b1b147493dca3
-      holds  delay_by_wind of run 3defaebe604d1c722117a4404a87b182, asserted
-             receipt blake3:0950643dd04022b39641037e62439b77b8fae8ef1db4fad8584cac41b082e7b3
+      holds  delay_by_wind of run fb6bbf52119d54f211c4a36255a60fad, asserted
+             receipt blake3:fdaa8e46a2f501dca19df576a444139fb50837e4de1ca6c292098ec41434cb8b
 
     component file notebook.wasm  blake3:52cbf88bc9db275c6daef25a3d07013a0b82bc61993842baff4289adb5ce7a9e
-      holds  delay-by-wind 1.0.0, approved by all parties: revision blake3:14c52ae63a416459ffb3bb572849aeca93759948d0934b7291d648524b3d5cda
+      holds  delay-by-wind 1.0.0, approved by all parties: revision blake3:65edfa2202bb213227801f486b34099a53ce5eb77b1a424787548dfae40f1cf2
 
     verified
     "###);
