@@ -218,3 +218,78 @@ fn pinned_files_count_as_open_files() {
     let done = run(&stage).refused("policy-limit");
     assert!(done.stderr.contains("3 of its volumes"), "{done}");
 }
+
+const HEADER: &str = r#"name = "NAME"
+version = "1.0.0"
+[volumes."acme.model"]
+description = "Words."
+[inputs."shop.sales"]
+columns = { amount = "int64" }
+[parameters.path]
+type = "utf8"
+default = ""
+[outputs.files]
+columns = ["path utf8", "bytes int64", "text utf8"]
+"#;
+
+const PYTHON: &str = r##"# %%
+import glovebox
+model = glovebox.volume("acme.model")
+model.read(glovebox.param("path") or "words.txt")
+glovebox.output("files").write({
+    "path": [file.path for file in model.files],
+    "bytes": [len(model.read(file.path)) for file in model.files],
+    "text": [model.text("words.txt")[:5], None],
+})
+"##;
+
+const JAVASCRIPT: &str = r#"
+import { output, param, volume } from "glovebox";
+export default function () {
+  const model = volume("acme.model");
+  model.read(param("path") || "words.txt");
+  output("files").write({
+    path: model.files.map(({ path }) => path),
+    bytes: model.files.map(({ path }) => BigInt(model.read(path).length)),
+    text: [model.text("words.txt").slice(0, 5), null],
+  });
+}
+"#;
+
+#[test]
+fn python_and_javascript_read_volumes() {
+    let stage = Stage::new();
+    stage.room("r", &["acme", "shop"], "");
+    fs::create_dir(stage.path("model")).expect("a directory");
+    stage.write("model/weights.bin", vec![7; 2_500_000]);
+    stage.write("model/words.txt", "grüße aus München");
+    stage.write("sales.csv", "amount\n1\n");
+    stage.run("table add r shop.sales --from sales.csv --as shop.key").ok();
+    stage.run("volume add r acme.model --from model --as acme.key").ok();
+    let header = |name: &str| HEADER.replace("NAME", name);
+    let commented: String = header("python").lines().map(|line| format!("# {line}\n")).collect();
+    stage.write("n.py", format!("# /// glovebox\n{commented}# ///\n{PYTHON}"));
+    let header = header("javascript");
+    stage.write("n.js", format!("/* glovebox notebook\n{header}*/\n{JAVASCRIPT}"));
+    for (name, file) in [("python", "n.py"), ("javascript", "n.js")] {
+        stage.run(&format!("build {file} -o {name}.wasm --install-tools")).ok();
+        stage.run(&format!("notebook add r {name}.wasm --runner shop --as acme.key")).ok();
+        let digest = stage.revision("r", name);
+        stage.run(&format!("review r {name} --approve {digest} --as shop.key")).ok();
+        stage.run(&format!("run r {name} --as shop.key")).ok();
+        let rows = stage.run("output show r latest --json --as shop.key").ok().json();
+        assert_eq!(
+            rows["files"],
+            serde_json::json!([
+                { "path": "weights.bin", "bytes": 2_500_000, "text": "grüße" },
+                { "path": "words.txt", "bytes": 20, "text": null },
+            ]),
+            "{name}"
+        );
+        let ask = format!("run r {name} --param path=../words.txt --as shop.key");
+        let done = stage.run(&ask);
+        assert_eq!(done.code, Some(1), "{done}");
+        let log = stage.run("output log r latest --as acme.key").ok().stdout;
+        assert!(log.contains("has no file `../words.txt`"), "{name}: {log}");
+    }
+}

@@ -17,8 +17,8 @@
 //! | list, open (by name, id or its beginning) | [`Home::rooms`], [`Home::room`] | |
 //! | the next statement of a key, to sign | [`Room::next_statement`] | |
 //! | accept, review, pause, resume, rotate, delete | [`Room::submit`] | `Accept`, `Review`, … |
-//! | look at a party's files in a jailed child | [`tables::DescribedTable::read`] | |
-//! | add a table | [`Room::add_table`] | `Asset(Table)` |
+//! | look at a party's files, or plan a view of them, in a jailed child | [`tables::DescribedTable::read`], [`tables::DescribedTable::read_view`] | |
+//! | add a table or a view | [`Room::add_table`] | `Asset(Table)` |
 //! | read a volume's files, add it | [`Room::measure_volume`], [`Room::add_volume`] | `Asset(Volume)` |
 //! | add a notebook: checked, compiled, kept | [`Room::add_notebook`] | `Asset(Notebook)` |
 //! | add a library, the same way | [`Room::add_library`] | `Asset(Library)` |
