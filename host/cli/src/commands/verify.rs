@@ -13,11 +13,8 @@ use crate::context::Context;
 pub(crate) fn run(context: &Context, arguments: &glovebox_verify::Arguments) -> Result<ExitCode> {
     let mut arguments = arguments.clone();
     arguments.json |= context.json();
-    let verdict = glovebox_verify::execute_with(
-        &arguments,
-        Some(content_of),
-        &mut std::io::stdout().lock(),
-    )?;
+    let verdict =
+        glovebox_verify::execute_with(&arguments, Some(content_of), &mut std::io::stdout().lock())?;
     Ok(if verdict == glovebox_verify::Verdict::Verified {
         ExitCode::SUCCESS
     } else {
