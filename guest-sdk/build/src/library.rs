@@ -23,7 +23,12 @@ pub(crate) fn complete(
     module: &[u8],
     component: &[u8],
 ) -> Result<(), BuildError> {
-    let names = Names::of(component);
+    manifest.functions = functions(module)?;
+    agree(manifest, &Names::of(component))
+}
+
+/// Checks that a component is what its manifest says, and says in it whose its imports are.
+fn agree(manifest: &mut Manifest, names: &Names) -> Result<(), BuildError> {
     let runs = names.exports.contains(RUN_INTERFACE);
     match manifest.kind {
         ComponentKind::Notebook if !runs => {
@@ -40,7 +45,6 @@ pub(crate) fn complete(
         }
         _ => {}
     }
-    manifest.functions = functions(module)?;
     for interface in names.imports.iter().filter(|name| !name.starts_with(HOST_PACKAGE)) {
         assign(manifest, interface)?;
     }
@@ -136,5 +140,90 @@ impl Names {
             }
         }
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks a component with these imports and exports against a manifest.
+    fn checked(
+        kind: &str,
+        libraries: serde_json::Value,
+        imports: &[&str],
+        exports: &[&str],
+    ) -> Result<Manifest, String> {
+        let mut manifest = serde_json::json!({
+            "kind": kind, "language": "rust", "libraries": libraries, "name": "me",
+            "version": "1.0.0",
+        });
+        if kind == "notebook" {
+            let columns = serde_json::json!([{"name": "n", "type": "int64"}]);
+            manifest["outputs"] = serde_json::json!({"out": {"columns": columns}});
+        }
+        let mut manifest = serde_json::from_value(manifest).unwrap();
+        let all = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let names = Names { imports: all(imports), exports: all(exports) };
+        agree(&mut manifest, &names).map_err(|error| error.to_string())?;
+        Ok(manifest)
+    }
+
+    const SCORE: &str = "acme:scoring/score@1.0.0";
+    const DATA: &str = "glovebox:guest/data@0.1.0";
+
+    #[test]
+    fn an_import_belongs_to_the_library_that_lists_it_or_is_called_so_or_is_alone() {
+        let check = |libraries: serde_json::Value, expect: Result<&str, &str>| {
+            let found = checked("notebook", libraries, &[SCORE, DATA], &[RUN_INTERFACE]);
+            let owner = found.map(|manifest| {
+                let mut owners = manifest.libraries.iter();
+                let owner = owners.find(|(_, library)| library.interfaces.contains(SCORE));
+                owner.unwrap().0.to_string()
+            });
+            assert_eq!(owner, expect.map(str::to_owned).map_err(str::to_owned));
+        };
+        let listed = serde_json::json!({"interfaces": [SCORE]});
+        check(serde_json::json!({"scoring": {}, "other": {}}), Ok("scoring"));
+        check(serde_json::json!({"scoring": {}, "other": listed}), Ok("other"));
+        check(serde_json::json!({"only": {}}), Ok("only"));
+        let nobody = "nothing says which library offers `acme:scoring/score@1.0.0`\n\
+                      help: declare it: libraries.NAME.interfaces = [\"acme:scoring/score@1.0.0\"]";
+        check(serde_json::json!({}), Err(nobody));
+        check(serde_json::json!({"one": {}, "two": {}}), Err(nobody));
+        check(
+            serde_json::json!({"one": listed, "two": {"interfaces": ["a:b/c"]}}),
+            Err("`a:b/c` of library `two` is declared but not imported"),
+        );
+    }
+
+    #[test]
+    fn a_component_is_what_its_kind_says() {
+        let none = || serde_json::json!({});
+        let check = |kind: &str, libraries, exports: &[&str], expect: &str| {
+            let error = checked(kind, libraries, &[DATA], exports).expect_err(expect);
+            assert!(error.starts_with(expect), "{error}");
+        };
+        check("notebook", none(), &[SCORE], "the package has no entry point");
+        check("library", none(), &[RUN_INTERFACE], "a library has no `#[notebook]`");
+        check("library", none(), &[], "the library offers nothing");
+        let unused = serde_json::json!({"scoring": {}});
+        check("library", unused, &["a:b/c"], "library `scoring` is declared but not used");
+        assert!(checked("library", none(), &[DATA], &[SCORE]).is_ok());
+        // In SQL that it hands over, a notebook may call functions of a library.
+        let scoring = serde_json::json!({"scoring": {}});
+        assert!(checked("notebook", scoring, &[DATA], &[RUN_INTERFACE]).is_ok());
+    }
+
+    #[test]
+    fn declarations_of_functions_are_understood_or_refused() {
+        let function = r#"{"name":"f","kind":"scalar","returns":[{"name":"f","type":"int64"}]}"#;
+        assert_eq!(super::function(function.as_bytes()).unwrap().0.as_str(), "f");
+        for (from, to) in [("scalar", "window"), ("int64", "integer"), ("\"f\",\"k", "\"F F\",\"k")]
+        {
+            let altered = function.replacen(from, to, 1);
+            assert_ne!(altered, function);
+            assert!(super::function(altered.as_bytes()).is_err(), "{altered}");
+        }
     }
 }

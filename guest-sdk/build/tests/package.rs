@@ -115,10 +115,10 @@ fn refusal(file: &str, text: &str, change: &str) -> String {
 #[test]
 fn a_package_without_declarations_is_refused_before_it_is_compiled() {
     let error = refusal("Cargo.toml", "metadata.glovebox", "metadata.other");
-    insta::assert_snapshot!(error, @r"
+    insta::assert_snapshot!(error, @r#"
     PACKAGE/Cargo.toml:2:8: the package is neither a notebook nor a library
     help: declare inputs and outputs, or kind = "library", under [package.metadata.glovebox]
-    ");
+    "#);
     let error = refusal("Cargo.toml", "\"flights int64 not null\"", "\"flights integer\"");
     insta::assert_snapshot!(
         error,
@@ -160,4 +160,38 @@ const STAND_IN: &str = "[package]\nname = \"glovebox-guest\"\nversion = \"0.1.0\
 fn a_lock_file_that_does_not_fit_is_refused() {
     let error = refusal("Cargo.lock", "name = \"glovebox-guest\"", "name = \"glovebox-other\"");
     assert!(error.contains("--locked"), "{error}");
+}
+
+#[test]
+fn the_manifest_of_a_library_comes_from_its_code() {
+    let component = build(&repository().join("tests/guests/scoring"), true).unwrap();
+    insta::assert_snapshot!(wit(component.bytes()), @r"
+    package root:component;
+
+    world root {
+      import glovebox:guest/types@0.1.0;
+      import glovebox:guest/data@0.1.0;
+      import glovebox:guest/logging@0.1.0;
+
+      export acme:scoring/score@1.0.0;
+      export glovebox:guest/scalar-functions@0.1.0;
+      export glovebox:guest/aggregate-functions@0.1.0;
+      export glovebox:guest/table-functions@0.1.0;
+    }
+    ");
+    let manifest = component.manifest();
+    let names: Vec<_> = manifest.functions.keys().map(ToString::to_string).collect();
+    assert_eq!(names.join(" "), "checked halves score shout squares sums tier weighted_mean");
+    let score = serde_json::to_string(&manifest.functions[&"score".parse().unwrap()]).unwrap();
+    assert_eq!(
+        score,
+        r#"{"arguments":[{"name":"recency","nullable":false,"type":"int64"},{"name":"spend","nullable":false,"type":"float64"}],"description":"How likely a customer is to buy again.","kind":"scalar","returns":[{"name":"score","nullable":false,"type":"float64"}]}"#
+    );
+}
+
+#[test]
+fn an_import_of_a_library_stands_in_the_manifest() {
+    let component = build(&repository().join("tests/guests/asks-scoring"), true).unwrap();
+    let scoring = &component.manifest().libraries[&"scoring".parse().unwrap()];
+    assert_eq!(scoring.interfaces.iter().collect::<Vec<_>>(), ["acme:scoring/score@1.0.0"]);
 }

@@ -315,7 +315,7 @@ impl FunctionInstance {
     {
         let missing = || Ended::Wrong(format!("it does not export `{name}` with the right types"));
         let index = self.export_index(kind, name).ok_or_else(missing)?;
-        let function = self.instance.get_typed_func(&mut self.store, &index);
+        let function = self.instance.get_typed_func(&mut self.store, index);
         function.map_err(|_| missing())
     }
 

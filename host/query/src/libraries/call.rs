@@ -291,7 +291,7 @@ impl Work {
             }
         };
         let mut call = TableCall::new(&self.library, &self.function, &self.parameters, input)?;
-        while let Some(batch) = call.next()? {
+        while let Some(batch) = call.next_batch()? {
             let columns = batch.columns().iter().map(canonical).collect::<Result<Vec<_>, _>>();
             let batch = columns.and_then(|columns| RecordBatch::try_new(batch.schema(), columns));
             let batch = batch.map_err(|failure| execution(&failure.into()))?;

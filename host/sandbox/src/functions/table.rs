@@ -69,7 +69,7 @@ impl TableCall {
     ///
     /// # Errors
     /// `function-failed` or `memory-limit`.
-    pub fn next(&mut self) -> Result<Option<ArrowBatch>, HostError> {
+    pub fn next_batch(&mut self) -> Result<Option<ArrowBatch>, HostError> {
         let (invocation, returns) = (self.invocation, Arc::clone(&self.returns));
         if returns.fields().is_empty() {
             return Err(internal());
