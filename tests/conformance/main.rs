@@ -17,7 +17,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 
-use crate::support::{Stage, guest};
+use crate::support::{Stage, guest, repository};
 
 /// Each notebook by its language: where it is, below this directory.
 const NOTEBOOKS: [(&str, &str); 5] = [
@@ -148,6 +148,32 @@ fn check_by_auditor(stage: &Stage, content: &str) {
         (&file["content"], &file["found"][0]["content"]),
         (&json!(content), &json!(content))
     );
+}
+
+/// Nothing is installed behind anybody's back, and what is missing is named.
+#[test]
+fn missing_tools_are_named() {
+    let stage = Stage::new();
+    let check = |arguments: &[&str], variable: &str, expected: &[&str]| {
+        let mut command = stage.command(&["build"]);
+        command.args(arguments).env("XDG_CACHE_HOME", stage.path("cache"));
+        let done = command.env(variable, stage.path("nothing")).output().expect("the binary");
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        for words in expected {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    };
+    let notebook = |name: &str| {
+        let path = repository().join("tests/conformance").join(name);
+        path.to_str().expect("a path").to_owned()
+    };
+    let not_installed = ["tools for JavaScript notebooks are not installed", "--install-tools"];
+    check(&[&notebook("readings.js")], "UNUSED", &not_installed);
+    let no_npm = ["cannot run `npm`", "Node.js 20"];
+    check(&[&notebook("readings.js"), "--install-tools"], "PATH", &no_npm);
+    let no_clang = ["there is no clang", "apt-get install clang-16 lld-16"];
+    check(&[&notebook("readings-c")], "PATH", &no_clang);
 }
 
 const BROKEN: &str = r#"/* glovebox notebook
