@@ -404,6 +404,7 @@ fn run_job() -> (Job, DescriptorList) {
             name: "overlap".parse().expect("a name"),
         }],
         partitions: 1,
+        volumes: Vec::new(),
     }));
     (job, descriptors)
 }

@@ -356,9 +356,11 @@ fn a_flood_of_displays_ends_at_the_log_limit() {
             (br_if $again (i32.lt_u (local.get $round) (i32.const 10000))))
         (global.get $ok)"#,
     );
-    let code = format!(r#"(data (i32.const 100) "text/plain") {code}"#);
-    let journal =
-        check(&["display"], &code, Err((ReasonCode::OutputUnfinished, "`result`")));
+    let code = format!(
+        r#"(data (i32.const 100) "text/plain")
+        (data (i32.const 200) "thirty bytes of harmless text!") {code}"#
+    );
+    let journal = check(&["display"], &code, Err((ReasonCode::OutputUnfinished, "`result`")));
     // Three times 30 bytes fit in 100; there is no room for a line that says so either.
     let last = journal.last().map(String::as_str);
     assert_eq!(last, Some("log Warn the log limit is reached; the rest is dropped"));
