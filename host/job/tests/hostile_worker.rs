@@ -303,7 +303,7 @@ const CASES: &[Case] = &[
 
 fn finished(output: &str, rows: u64) -> String {
     format!(
-        r#"{{"kind":"finished","outputs":{{"{output}":{{"bytes":1,"rows":{rows}}}}},"usage":{{"cpu_ms":0,"memory_bytes":0}}}}"#
+        r#"{{"kind":"finished","outputs":{{"{output}":{{"bytes":1,"content":"{BLAKE3}","rows":{rows}}}}},"usage":{{"cpu_ms":0,"memory_bytes":0}}}}"#
     )
 }
 
