@@ -1,6 +1,6 @@
 //! Plays a story step by step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use clap::Parser as _;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{Alias, AssetName, Identifier};
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::state::RevisionStatus;
 use glovebox_room::Room;
 
 use super::checks::Checks;
@@ -29,9 +30,8 @@ pub(crate) struct Stage<'a> {
     story: &'a Story,
     chapters: u32,
     checks: Checks,
-    /// Components that were offered, by digest; the auditor gets those that everyone approved.
+    /// Components of notebooks that were offered, by digest.
     offered: BTreeMap<Blake3Digest, PathBuf>,
-    approved: Vec<PathBuf>,
     /// Outputs that were written to files; the auditor gets them all.
     exported: Vec<PathBuf>,
 }
@@ -44,7 +44,6 @@ impl<'a> Stage<'a> {
             chapters: 0,
             checks: Checks::default(),
             offered: BTreeMap::new(),
-            approved: Vec::new(),
             exported: Vec::new(),
         }
     }
@@ -126,17 +125,37 @@ impl<'a> Stage<'a> {
         for output in &self.exported {
             line += &format!(" --output {}", output.display());
         }
-        for component in &self.approved {
+        let approved = self.approved()?;
+        for component in &approved {
             line += &format!(" --component {}", component.display());
         }
         self.run(&line)?;
         let what = format!(
             "the log verifies offline, with {} outputs and {} approved components",
             self.exported.len(),
-            self.approved.len()
+            approved.len()
         );
         self.checks.holds(what);
         Ok(())
+    }
+
+    /// Files of the components that everyone has approved wherever they are offered.
+    fn approved(&self) -> Result<BTreeSet<PathBuf>> {
+        let room = self.room()?;
+        let state = room.state();
+        let (mut approved, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for notebook in state.notebooks() {
+            let statuses = state.statuses(notebook.name(), crate::context::now()).unwrap_or_default();
+            for (version, status) in notebook.versions().iter().zip(statuses) {
+                let into = match status {
+                    RevisionStatus::Approved => &mut approved,
+                    _ => &mut others,
+                };
+                into.insert(version.asset().component.blake3);
+            }
+        }
+        let files = approved.difference(&others).filter_map(|digest| self.offered.get(digest));
+        Ok(files.cloned().collect())
     }
 
     fn edit(&self, Edit { file, replace }: &Edit) -> Result<()> {
@@ -162,14 +181,8 @@ impl<'a> Stage<'a> {
         let offered = state.notebook(notebook).map_err(glovebox_room::RoomError::from)?;
         let others = state.members().map(|member| member.alias()).filter(|alias| *alias != offered.author());
         let by: Vec<Alias> = if by.is_empty() { others.cloned().collect() } else { by.to_vec() };
-        let latest = offered.latest().context("the notebook has no version")?;
-        let component = self.offered.get(&latest.asset().component.blake3).cloned();
         for alias in by {
             self.run(&format!("review {{room}} {notebook} --approve {{revision {notebook}}} --as {alias}.key"))?;
-        }
-        let statuses = self.room()?.state().statuses(notebook, crate::context::now()).unwrap_or_default();
-        if matches!(statuses.last(), Some(glovebox_contract::state::RevisionStatus::Approved)) {
-            self.approved.extend(component);
         }
         Ok(())
     }

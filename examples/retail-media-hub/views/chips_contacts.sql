@@ -1,0 +1,2 @@
+-- Who saw this brand's campaigns.
+SELECT shopper, campaign, placement FROM contacts WHERE brand = 'chips'
