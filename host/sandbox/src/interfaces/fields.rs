@@ -72,19 +72,7 @@ fn field_from(field: Field) -> Result<ArrowField, HostError> {
         let detail = format!("field `{name}`: {column_type} does not cross; use {logical}");
         return Err(invalid(detail));
     }
-    if has_zero_width(&column_type) {
-        return Err(invalid(format!("field `{name}`: a width of 0 does not cross")));
-    }
     Ok(ArrowField::new(&field.name, column_type_to_arrow(&column_type), field.nullable))
-}
-
-fn has_zero_width(column_type: &ColumnType) -> bool {
-    match column_type {
-        ColumnType::FixedSizeBinary(width) => *width == 0,
-        ColumnType::List(item) => has_zero_width(item),
-        ColumnType::Struct(fields) => fields.iter().any(|(_, field)| has_zero_width(field)),
-        _ => false,
-    }
 }
 
 /// The description of a schema for a guest.
@@ -142,7 +130,10 @@ mod tests {
             "dictionary(int8, large_utf8)",
             "field `c`: dictionary(int8, large_utf8) does not cross; use utf8",
         );
-        check("list(fixed_size_binary(0))", "field `c`: a width of 0 does not cross");
+        check(
+            "list(fixed_size_binary(0))",
+            "field `c`: `list(fixed_size_binary(0))` is not a column type: the width is at least 1",
+        );
         check("varchar", "field `c`: `varchar` is not a column type: unknown type");
         assert!(create(&"x".repeat(256), "int8").is_err());
         let field = Field { name: "c".into(), data_type: "int8".into(), nullable: true };
