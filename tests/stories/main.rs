@@ -5,9 +5,8 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
-use support::{Done, Stage, repository};
+use support::{Done, Stage, build_directory, repository};
 
 /// One test a folder, so that a story that does not hold is named.
 macro_rules! stories {
@@ -22,19 +21,20 @@ macro_rules! stories {
 
 stories! {
     audience_overlap: "audience-overlap",
+    campaign_measurement: "campaign-measurement",
     card_partner_matching: "card-partner-matching",
     cohort_counts: "cohort-counts",
+    ehr_readmission: "ehr-readmission",
     flights_weather: "flights-weather",
     fraud_consortium: "fraud-consortium",
+    identity_graph: "identity-graph",
     lender_matching: "lender-matching",
+    lookalike_model: "lookalike-model",
+    model_scoring: "model-scoring",
     population_health: "population-health",
     regulatory_stress_test: "regulatory-stress-test",
+    retail_media_hub: "retail-media-hub",
     try_before_you_buy: "try-before-you-buy",
-}
-
-/// All guests of all stories share what cargo compiles for them, and keep it for the next time.
-fn build_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("guest-builds")
 }
 
 fn play(stage: &Stage, arguments: &[&str]) -> Done {
@@ -70,7 +70,10 @@ fn every_folder_of_examples_is_a_story_that_is_played() {
 fn the_index_names_every_story() {
     let index = std::fs::read_to_string(repository().join("examples/README.md")).expect("an index");
     for folder in STORIES {
-        assert!(index.contains(&format!("| [{folder}]({folder}) |")), "{folder} is not in the index");
+        assert!(
+            index.contains(&format!("| [{folder}]({folder}) |")),
+            "{folder} is not in the index"
+        );
         let readme = repository().join("examples").join(folder).join("README.md");
         let text = std::fs::read_to_string(readme).expect("a README");
         assert!(text.contains(&format!("glovebox play examples/{folder}")), "{folder}/README.md");
@@ -84,7 +87,9 @@ fn check_changed(from: &str, to: &str, expect: &str) {
     let source = repository().join("examples/audience-overlap");
     for folder in ["", "data", "expected"] {
         std::fs::create_dir_all(stage.path("changed").join(folder)).expect("a folder");
-        for entry in std::fs::read_dir(source.join(folder)).expect("a folder").filter_map(Result::ok) {
+        for entry in
+            std::fs::read_dir(source.join(folder)).expect("a folder").filter_map(Result::ok)
+        {
             if entry.path().is_file() {
                 let to = stage.path("changed").join(folder).join(entry.file_name());
                 std::fs::copy(entry.path(), to).expect("a copy");
@@ -103,7 +108,11 @@ fn check_changed(from: &str, to: &str, expect: &str) {
 fn a_story_that_does_not_hold_fails() {
     check_changed("\"expected/segments.csv\"", "\"expected/overlap.csv\"", "1 of 6 checks differ");
     check_changed("\"parameter-invalid\"", "\"not-a-runner\"", "1 of 6 checks differ");
-    check_changed("outputs.segments", "unreadable_by = [\"news\"]\noutputs.segments", "it was not refused");
+    check_changed(
+        "outputs.segments",
+        "unreadable_by = [\"news\"]\noutputs.segments",
+        "it was not refused",
+    );
     check_changed("--param k=5", "--param k=25", "it was not refused");
     check_changed("approve = \"audience-overlap\"\n", "", "not-approved");
     check_changed("outputs.overlap", "outptus.overlap", "unknown field `outptus`");

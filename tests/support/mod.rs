@@ -138,6 +138,11 @@ impl Stage {
     }
 }
 
+/// Where all guests of all tests share what cargo compiles for them, and keep it for the next time.
+pub(crate) fn build_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-builds")
+}
+
 /// The component of a guest in the repository, a package or one file, built once for all tests of
 /// a process.
 pub(crate) fn guest(package: &str) -> PathBuf {
@@ -153,6 +158,7 @@ pub(crate) fn guest(package: &str) -> PathBuf {
             .arg(repository().join(package))
             .arg("-o")
             .arg(&output)
+            .env("GLOVEBOX_BUILD_DIRECTORY", build_directory())
             .env_remove("RUSTFLAGS")
             .output()
             .expect("the glovebox binary");

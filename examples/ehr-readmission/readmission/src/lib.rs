@@ -13,7 +13,9 @@ const TERMS: &str = "
 
 // The order makes the sums, and so the model, the same in every run.
 fn discharges(what: &str, of_fold: &str) -> String {
-    format!("SELECT {what}, {TERMS} FROM hospital.discharges WHERE fold {of_fold} $1 ORDER BY patient")
+    format!(
+        "SELECT {what}, {TERMS} FROM hospital.discharges WHERE fold {of_fold} $1 ORDER BY patient"
+    )
 }
 
 #[notebook]

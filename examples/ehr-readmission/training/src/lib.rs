@@ -3,7 +3,9 @@
 
 mod newton;
 
-use glovebox_guest::{Batch, Batches, Context as _, Error, Float64Column, Result, bail, columns, export};
+use glovebox_guest::{
+    Batch, Batches, Context as _, Error, Float64Column, Result, bail, columns, export,
+};
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use crate::newton::{Fit, fit, sigmoid};

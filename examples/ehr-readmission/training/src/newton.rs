@@ -86,7 +86,9 @@ mod tests {
         // 30 of 100 without, 60 of 100 with: the weight is the logarithm of the odds ratio.
         let mut points = Vec::new();
         let mut outcomes = Vec::new();
-        for (with, happened, count) in [(0.0, true, 30), (0.0, false, 70), (1.0, true, 60), (1.0, false, 40)] {
+        for (with, happened, count) in
+            [(0.0, true, 30), (0.0, false, 70), (1.0, true, 60), (1.0, false, 40)]
+        {
             for _ in 0..count {
                 points.push(vec![1.0, with]);
                 outcomes.push(happened);

@@ -120,7 +120,8 @@ mod tests {
     fn people_are_counted_once() {
         let people = People(pairs(&[("m1", "p"), ("d1", "p"), ("d2", "p")]).into_iter().collect());
         let customers = pairs(&[("m1", "new"), ("m2", "new"), ("m3", "new")]);
-        let visitors = pairs(&[("d1", "sport"), ("d2", "sport"), ("m2", "sport"), ("d9", "travel")]);
+        let visitors =
+            pairs(&[("d1", "sport"), ("d2", "sport"), ("m2", "sport"), ("d9", "travel")]);
         let (reach, segments) = count(&people, &customers, &visitors);
         assert_eq!((reach.customers, reach.matched_directly, reach.matched_by_graph), (3, 1, 2));
         let segments: Vec<_> =

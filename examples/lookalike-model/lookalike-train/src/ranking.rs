@@ -7,7 +7,8 @@ pub fn auc(scores: &[f64], labels: &[u32]) -> f64 {
     order.sort_by(|left, right| scores[*left].total_cmp(&scores[*right]));
     let (mut ranks, mut from) = (0.0, 0);
     while from < order.len() {
-        let tied = order[from..].iter().take_while(|at| scores[**at] == scores[order[from]]).count();
+        let tied =
+            order[from..].iter().take_while(|at| scores[**at] == scores[order[from]]).count();
         // Tied scores share the mean of their ranks, which count from 1.
         let rank = from as f64 + (tied as f64 + 1.0) / 2.0;
         let positives = order[from..from + tied].iter().filter(|at| labels[**at] == 1).count();

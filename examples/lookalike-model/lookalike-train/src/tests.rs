@@ -8,8 +8,7 @@ fn train(viewers: u32, min_seeds: i64) -> Result<MockRun> {
     let number = |factor: u32, modulus: u32| -> Column {
         (0..viewers).map(|row| f64::from(row * factor % modulus)).collect()
     };
-    let is_seed: Column =
-        (0..viewers).map(|row| (row * 7 % 20 > 14) != (row % 10 == 3)).collect();
+    let is_seed: Column = (0..viewers).map(|row| (row * 7 % 20 > 14) != (row % 10 == 3)).collect();
     MockRoom::new()
         .parameter("min_seeds", min_seeds)
         .query(
@@ -43,7 +42,10 @@ fn finds_what_draws_customers() -> Result<()> {
     let weights = model.column("weight").float64()?.values().to_vec();
     let weight = |name: &str| terms.iter().position(|term| term == name).map(|at| weights[at]);
     assert!(weight("nature_hours").is_some_and(|weight| weight > 0.1), "{terms:?} {weights:?}");
-    assert!(weight("sport_hours").is_some_and(|weight| weight.abs() < 0.1), "{terms:?} {weights:?}");
+    assert!(
+        weight("sport_hours").is_some_and(|weight| weight.abs() < 0.1),
+        "{terms:?} {weights:?}"
+    );
     assert!(run.output("quality").column("auc").float64()?.values()[0] > 0.8);
     Ok(())
 }

@@ -33,8 +33,11 @@ impl Checks {
     pub(crate) fn report(&self, context: &Context, title: &str, took: Duration) -> Result<bool> {
         let differ = self.0.iter().filter(|check| check.differs.is_some()).count();
         if context.json() {
-            let checks = self.0.iter().map(|check| json!({ "check": check.what, "differs": check.differs }));
-            print_json(&json!({ "story": title, "checks": checks.collect::<Vec<_>>(), "holds": differ == 0 }))?;
+            let checks =
+                self.0.iter().map(|check| json!({ "check": check.what, "differs": check.differs }));
+            print_json(
+                &json!({ "story": title, "checks": checks.collect::<Vec<_>>(), "holds": differ == 0 }),
+            )?;
             return Ok(differ == 0);
         }
         let rows = self.0.iter().map(|check| {
@@ -51,7 +54,10 @@ impl Checks {
         if differ == 0 {
             println!("\n{title}: the story holds, played in {seconds:.1} s");
         } else {
-            println!("\n{title}: the story does not hold, {differ} of {} checks differ", self.0.len());
+            println!(
+                "\n{title}: the story does not hold, {differ} of {} checks differ",
+                self.0.len()
+            );
         }
         Ok(differ == 0)
     }

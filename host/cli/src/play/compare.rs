@@ -42,9 +42,8 @@ fn read_csv(path: &Path) -> Result<Texts> {
     let header: Vec<String> = first.split(',').map(|name| name.trim_matches('"').into()).collect();
     let fields = header.iter().map(|name| Field::new(name, DataType::Utf8, true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let batches = arrow::csv::ReaderBuilder::new(schema)
-        .with_header(true)
-        .build(text.as_bytes())?;
+    let batches =
+        arrow::csv::ReaderBuilder::new(schema).with_header(true).build(text.as_bytes())?;
     let mut rows = Vec::new();
     for batch in batches {
         output_file::append_rows(&batch?, usize::MAX, &mut rows)?;
@@ -67,7 +66,8 @@ fn difference(
         expect.rows.sort_by(|left, right| by_key(&key, left, right));
     }
     for (index, (got, expect)) in got.rows.iter().zip(&expect.rows).enumerate() {
-        let agree = got.iter().zip(expect).all(|(got, expect)| agree(got, expect, expected.tolerance));
+        let agree =
+            got.iter().zip(expect).all(|(got, expect)| agree(got, expect, expected.tolerance));
         if !agree {
             let (got, expect) = (got.join(", "), expect.join(", "));
             return Ok(Err(format!("row {}: {got}; expected {expect}", index + 1)));
@@ -94,7 +94,10 @@ fn key_columns(expect: &Texts, expected: &Expected) -> Result<Vec<usize>> {
 }
 
 fn by_key(key: &[usize], left: &[String], right: &[String]) -> Ordering {
-    key.iter().map(|index| left[*index].cmp(&right[*index])).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    key.iter()
+        .map(|index| left[*index].cmp(&right[*index]))
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// Equal texts, or numbers that differ by no more than the share `tolerance`.
@@ -140,8 +143,7 @@ mod tests {
 
     #[test]
     fn a_key_must_tell_rows_apart() {
-        let expected =
-            Expected { file: "e.csv".into(), key: vec!["k".into()], tolerance: 0.0 };
+        let expected = Expected { file: "e.csv".into(), key: vec!["k".into()], tolerance: 0.0 };
         let twice = || texts("k,v\na,1\na,2");
         assert!(difference(twice(), twice(), &expected).is_err());
         let expected = Expected { key: vec!["x".into()], ..expected };

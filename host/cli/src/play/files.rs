@@ -26,7 +26,8 @@ impl Files {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(STORY);
-                fs::read_to_string(&path).with_context(|| format!("{unreadable} {}", path.display()))
+                fs::read_to_string(&path)
+                    .with_context(|| format!("{unreadable} {}", path.display()))
             }
             Self::Carried { files, .. } => {
                 let found = files.iter().find(|(path, _)| *path == STORY);
@@ -66,8 +67,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
             continue;
         }
         if !path.is_dir() {
-            fs::copy(&path, &target)
-                .with_context(|| format!("cannot copy {}", path.display()))?;
+            fs::copy(&path, &target).with_context(|| format!("cannot copy {}", path.display()))?;
         } else if path.join("Cargo.toml").exists() {
             link(&path, &target)?;
         } else {

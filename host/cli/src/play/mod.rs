@@ -61,7 +61,11 @@ impl Directory {
             return Ok(Self::Kept(std::path::absolute(directory)?));
         }
         let passing = tempfile::Builder::new().prefix("glovebox-play-").tempdir()?;
-        Ok(if play.keep { Self::Kept(passing.keep().join("story")) } else { Self::Passing(passing) })
+        Ok(if play.keep {
+            Self::Kept(passing.keep().join("story"))
+        } else {
+            Self::Passing(passing)
+        })
     }
 
     fn path(&self) -> PathBuf {

@@ -145,7 +145,8 @@ impl<'a> Stage<'a> {
         let state = room.state();
         let (mut approved, mut others) = (BTreeSet::new(), BTreeSet::new());
         for notebook in state.notebooks() {
-            let statuses = state.statuses(notebook.name(), crate::context::now()).unwrap_or_default();
+            let statuses =
+                state.statuses(notebook.name(), crate::context::now()).unwrap_or_default();
             for (version, status) in notebook.versions().iter().zip(statuses) {
                 let into = match status {
                     RevisionStatus::Approved => &mut approved,
@@ -161,7 +162,11 @@ impl<'a> Stage<'a> {
     fn edit(&self, Edit { file, replace }: &Edit) -> Result<()> {
         let unreadable = || format!("cannot read {file}");
         // A cargo package is only linked: what is changed there would change the story itself.
-        if !Path::new(file).canonicalize().with_context(unreadable)?.starts_with(std::env::current_dir()?) {
+        if !Path::new(file)
+            .canonicalize()
+            .with_context(unreadable)?
+            .starts_with(std::env::current_dir()?)
+        {
             bail!("{file} is outside of the story's working directory");
         }
         let mut text = std::fs::read_to_string(file).with_context(unreadable)?;
@@ -179,10 +184,13 @@ impl<'a> Stage<'a> {
         let room = self.room()?;
         let state = room.state();
         let offered = state.notebook(notebook).map_err(glovebox_room::RoomError::from)?;
-        let others = state.members().map(|member| member.alias()).filter(|alias| *alias != offered.author());
+        let others =
+            state.members().map(|member| member.alias()).filter(|alias| *alias != offered.author());
         let by: Vec<Alias> = if by.is_empty() { others.cloned().collect() } else { by.to_vec() };
         for alias in by {
-            self.run(&format!("review {{room}} {notebook} --approve {{revision {notebook}}} --as {alias}.key"))?;
+            self.run(&format!(
+                "review {{room}} {notebook} --approve {{revision {notebook}}} --as {alias}.key"
+            ))?;
         }
         Ok(())
     }
@@ -192,7 +200,10 @@ impl<'a> Stage<'a> {
         let Command::Run(run) = self.parse(line)?.1.command else { bail!("`{line}` is not a run") };
         let file = free_name(table);
         let key = run.signer.key.display();
-        self.run(&format!("output export {{room}} latest {table} -o {} --as {key}", file.display()))?;
+        self.run(&format!(
+            "output export {{room}} latest {table} -o {} --as {key}",
+            file.display()
+        ))?;
         let what = format!("{table} of {} is {}", run.notebook, expected.file);
         match compare(&file, expected)? {
             Ok(rows) => {
@@ -263,9 +274,10 @@ impl<'a> Stage<'a> {
     fn parse(&self, line: &str) -> Result<(String, Arguments)> {
         let words = words::split(&words::fill(line, |name| self.placeholder(name))?)?;
         let shown = words::join(&words);
-        let mut arguments =
-            Arguments::try_parse_from(std::iter::once("glovebox").chain(words.iter().map(String::as_str)))
-                .map_err(|error| anyhow!("`glovebox {shown}`: {error}"))?;
+        let mut arguments = Arguments::try_parse_from(
+            std::iter::once("glovebox").chain(words.iter().map(String::as_str)),
+        )
+        .map_err(|error| anyhow!("`glovebox {shown}`: {error}"))?;
         if matches!(arguments.command, Command::Demo(_) | Command::Play(_)) {
             bail!("`glovebox {shown}`: a story does not play stories");
         }
@@ -277,18 +289,29 @@ impl<'a> Stage<'a> {
     fn placeholder(&self, name: &str) -> Result<String> {
         match name.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["room"] => Ok(self.story.room.to_string()),
-            ["revision", notebook] => crate::commands::room::newest_revision(&self.room()?, notebook),
+            ["revision", notebook] => {
+                crate::commands::room::newest_revision(&self.room()?, notebook)
+            }
             ["revision", notebook, version] => self.revision_of(notebook, version),
-            _ => bail!("`{{{name}}}` is none of {{room}}, {{revision NOTEBOOK}}, {{revision NOTEBOOK VERSION}}"),
+            _ => bail!(
+                "`{{{name}}}` is none of {{room}}, {{revision NOTEBOOK}}, {{revision NOTEBOOK VERSION}}"
+            ),
         }
     }
 
     fn revision_of(&self, notebook: &str, version: &str) -> Result<String> {
         let room = self.room()?;
-        let notebook = room.state().notebook(&notebook.parse()?).map_err(glovebox_room::RoomError::from)?;
-        let found = notebook.versions().iter().rev().find(|offered| offered.asset().manifest.version == version);
+        let notebook =
+            room.state().notebook(&notebook.parse()?).map_err(glovebox_room::RoomError::from)?;
+        let found = notebook
+            .versions()
+            .iter()
+            .rev()
+            .find(|offered| offered.asset().manifest.version == version);
         let digest = found.and_then(|offered| offered.revision_digest());
-        Ok(digest.with_context(|| format!("{} has no revision of version {version}", notebook.name()))?.to_string())
+        Ok(digest
+            .with_context(|| format!("{} has no revision of version {version}", notebook.name()))?
+            .to_string())
     }
 
     fn room(&self) -> Result<Room> {

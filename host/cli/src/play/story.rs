@@ -127,11 +127,15 @@ impl Step {
         let reads = !self.outputs.is_empty() || !self.unreadable_by.is_empty();
         match self.run.0.last() {
             None if refused || reads => {
-                bail!("`refused`, `fails`, `outputs` and `unreadable_by` are about a command; it needs `run`")
+                bail!(
+                    "`refused`, `fails`, `outputs` and `unreadable_by` are about a command; it needs `run`"
+                )
             }
             Some(_) if refused && reads => bail!("a refused command has no outputs"),
             Some(line) if reads && !line.starts_with("run ") => {
-                bail!("`outputs` and `unreadable_by` are about a run; the last command is not `run …`")
+                bail!(
+                    "`outputs` and `unreadable_by` are about a run; the last command is not `run …`"
+                )
             }
             _ => {}
         }

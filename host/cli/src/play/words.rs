@@ -62,12 +62,10 @@ mod tests {
             assert_eq!(split(line).expect(line), expect, "{line}");
         };
         check("run  r n\t--as a.key", &["run", "r", "n", "--as", "a.key"]);
-        check("--comment 'two words' --param a=\"b c\"", &[
-            "--comment",
-            "two words",
-            "--param",
-            "a=b c",
-        ]);
+        check(
+            "--comment 'two words' --param a=\"b c\"",
+            &["--comment", "two words", "--param", "a=b c"],
+        );
         check("--description ''", &["--description", ""]);
         check("", &[]);
         assert!(split("a 'b").is_err());
