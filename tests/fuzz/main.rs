@@ -11,8 +11,10 @@ use std::sync::OnceLock;
 
 use glovebox_contract::bundle::Bundle;
 use glovebox_contract::canonical;
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
+use glovebox_contract::name::RoomId;
 use glovebox_contract::statement::{Body, Pause, Statement};
 use proptest::prelude::*;
 
@@ -35,7 +37,7 @@ fn seeds() -> &'static Seeds {
             body: Body::Pause(Pause { comment: "wait".into(), notebook: None }),
             issued_at: 1_700_000_000,
             party: "airline".parse().expect("an alias"),
-            room: None,
+            room: Some(RoomId(Blake3Digest::of(b"a room"))),
             sequence: 2,
         };
         let envelope = Envelope::sign(&statement, &key).expect("an envelope");

@@ -54,7 +54,8 @@ impl Home {
     /// `blake3:`, at least four digits). Checks the whole log and cleans up after runs that died.
     ///
     /// # Errors
-    /// `not-found` when there is none, or more than one.
+    /// `not-found` when there is none, or more than one; when there is none and a room cannot be
+    /// read, the reason why not.
     pub fn room(&self, wanted: &str) -> Result<Room> {
         let (rooms, damaged) = self.list_rooms()?;
         let digits = wanted.strip_prefix("blake3:").unwrap_or(wanted);
@@ -133,9 +134,11 @@ fn no_such_room(wanted: &str, damaged: Vec<DamagedRoom>) -> RoomError {
     let wanted = wanted.escape_debug();
     match damaged.into_iter().next() {
         None => RoomError::not_found(format!("this home has no room `{wanted}`")),
-        Some(DamagedRoom { directory, error }) => RoomError::not_found(format!(
-            "this home has no room `{wanted}` that can be read; {directory} cannot"
-        ))
+        // It may be the one, so its reason is the better answer.
+        Some(DamagedRoom { directory, error }) => RoomError::new(
+            error.reason(),
+            format!("this home has no room `{wanted}` that can be read; {directory} cannot"),
+        )
         .because(error),
     }
 }

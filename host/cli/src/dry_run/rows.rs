@@ -26,10 +26,13 @@ const FIRST_DAY: i64 = 19_723;
 /// One value in so many is null.
 const NULLS: u64 = 20;
 
-/// Distinct values of a column that only one table has, so that groups are large.
+/// Rows of one table that share a key, on average and however many rows there are.
+const PARTNERS: u64 = 4;
+
+/// Distinct values of a column by which one may group.
 const FEW: u64 = 12;
 
-/// Distinct numbers of a column that looks like a measure.
+/// Distinct values of a column that measures something.
 const MANY: u64 = 1_000;
 
 /// What made-up rows are made from.
@@ -80,42 +83,56 @@ impl Rows {
         rows: usize,
         schema: &Arc<Schema>,
     ) -> Result<RecordBatch> {
+        // The columns that tables share follow from one key, so that joins over all of them find as
+        // many partners as there would be over one; all but the last are coarser, as parts of a key
+        // are.
+        let mut random = Random::new(self.seed, table.as_str());
+        let partners = (rows as u64 / PARTNERS).max(FEW);
+        let keys: Vec<_> = (0..rows).map(|_| random.below(partners)).collect();
+        let last = columns.iter().rfind(|column| self.is_shared(column)).map(|column| &column.name);
         let arrays = columns.iter().map(|column| {
             let mut random = Random::new(self.seed, &format!("{table} {}", column.name));
-            let distinct = self.distinct(column, rows);
-            let numbers: Vec<_> = (0..rows)
-                .map(|_| {
-                    let null = random.below(NULLS) == 0;
-                    let number = i64::try_from(random.below(distinct)).unwrap_or(0);
-                    (!null).then_some(number)
-                })
-                .collect();
+            let shared = self.is_shared(column);
+            let coarse = shared && last.is_some_and(|last| last != column.name);
+            let distinct = distinct(&column.column_type);
+            let number = |key: &u64| {
+                let null = random.below(NULLS) == 0;
+                let number = match (shared, coarse) {
+                    (true, true) => key % FEW,
+                    (true, false) => *key,
+                    (false, _) => random.below(distinct),
+                };
+                (!null).then(|| i64::try_from(number).unwrap_or(0))
+            };
+            let numbers: Vec<_> = keys.iter().map(number).collect();
             values::array(&column.column_type, &numbers, &self.words)
         });
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(Arc::clone(schema), arrays)?)
     }
 
-    /// How many distinct values a column has.
-    fn distinct(&self, column: &Column, rows: usize) -> u64 {
+    /// Whether another table has a column of this name and type.
+    fn is_shared(&self, column: &Column) -> bool {
         let key = (column.name.clone(), column.column_type.logical());
-        let joins = self.shared.get(&key).is_some_and(|tables| *tables > 1);
-        match &key.1 {
-            ColumnType::Float16 | ColumnType::Float32 | ColumnType::Float64 => MANY,
-            ColumnType::Decimal128(..) | ColumnType::Decimal256(..) => MANY,
-            // As many partners on average, however many rows there are.
-            _ if joins => (rows as u64 / 4).max(FEW),
-            kind if is_integer(kind) => MANY,
-            _ => FEW,
-        }
+        self.shared.get(&key).is_some_and(|tables| *tables > 1)
     }
 }
 
-fn is_integer(kind: &ColumnType) -> bool {
-    matches!(
-        kind,
-        ColumnType::Int32 | ColumnType::Int64 | ColumnType::UInt32 | ColumnType::UInt64
-    )
+/// How many distinct values a column has that only one table has: a measure many, what looks like
+/// a group few.
+fn distinct(column_type: &ColumnType) -> u64 {
+    match column_type.logical() {
+        ColumnType::Int32
+        | ColumnType::Int64
+        | ColumnType::UInt32
+        | ColumnType::UInt64
+        | ColumnType::Float16
+        | ColumnType::Float32
+        | ColumnType::Float64
+        | ColumnType::Decimal128(..)
+        | ColumnType::Decimal256(..) => MANY,
+        _ => FEW,
+    }
 }
 
 fn columns(input: &InputDeclaration) -> Vec<Column> {

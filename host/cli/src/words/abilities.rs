@@ -6,7 +6,7 @@ use glovebox_contract::library::{FunctionDeclaration, FunctionKind, Volatility};
 use glovebox_contract::manifest::{ComponentKind, Manifest};
 use glovebox_contract::parameter::ParameterDeclaration;
 
-use super::{columns, count, list, meaning, offer};
+use super::{columns, count, known, list, meaning, offer};
 use crate::terminal::{self, plain, plain_lines};
 
 /// What a component with these imports and exports may do, as its manifest declares it.
@@ -23,7 +23,13 @@ pub(crate) fn abilities(
         }
         None => lines.push("It has no manifest, so no room takes it.".into()),
     }
-    lines.push(format!("\nIt cannot reach {}.", out_of_reach(imports)));
+    lines.push(match imports.iter().find(|import| known(import, manifest).is_none()) {
+        Some(import) => format!(
+            "\nWhat it could reach cannot be said: this host does not know {}.",
+            plain(import)
+        ),
+        None => format!("\nIt cannot reach {}.", out_of_reach(imports)),
+    });
     lines.push("\nIt imports, and nothing else is linked:".into());
     if imports.is_empty() {
         lines.push("  nothing".into());
@@ -106,7 +112,7 @@ fn writes(lines: &mut Vec<String>, imports: &BTreeSet<String>, manifest: &Manife
         let caps: Vec<_> = rows.into_iter().chain(bytes).collect();
         let caps = match caps.as_slice() {
             [] => "as large as the room's limits".into(),
-            caps => list(caps),
+            caps => list(caps, "and"),
         };
         lines.push(format!("  the table {name} ({caps}): {}", columns(&output.columns)));
         lines.extend(described(&output.description));
@@ -220,5 +226,5 @@ fn out_of_reach(imports: &BTreeSet<String>) -> String {
         things.push("random numbers");
     }
     things.push("other processes");
-    list(&things)
+    list(&things, "or")
 }

@@ -28,10 +28,25 @@ pub(crate) fn changes(changes: &[Change], old: &Manifest, new: &Manifest) -> Opt
     (!sections.is_empty()).then(|| sections.join("\n\n"))
 }
 
+/// Whether a thing came or went, or is there as before and differs.
 fn sign(change: &Change) -> char {
+    let thing = matches!(
+        change.part,
+        Part::Import
+            | Part::Input
+            | Part::InputColumn
+            | Part::Volume
+            | Part::Output
+            | Part::OutputColumn
+            | Part::Parameter
+            | Part::Library
+            | Part::Function
+            | Part::Export
+            | Part::Runner
+    );
     match (&change.old, &change.new) {
-        (None, Some(_)) => '+',
-        (Some(_), None) => '-',
+        (None, Some(_)) if thing => '+',
+        (Some(_), None) if thing => '-',
         _ => '~',
     }
 }
@@ -91,10 +106,10 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
         Part::OutputOrder => format!("the columns of {first} are in another order: {is}"),
         Part::OutputRows => {
             let rows = |value: &str| match value {
-                "" => "as many as the room allows".to_owned(),
-                value => value.to_owned(),
+                "" => "as many rows as the room allows".to_owned(),
+                value => format!("{value} rows"),
             };
-            format!("{first} may have {} rows, before {}", rows(&is), rows(&was))
+            format!("{first} may have {}, before {}", rows(&is), rows(&was))
         }
         Part::OutputBytes => format!(
             "{first} may have {}, before {}",

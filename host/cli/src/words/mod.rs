@@ -22,6 +22,11 @@ use crate::terminal::plain;
 
 /// What an imported interface lets a component do.
 fn meaning(import: &str, manifest: Option<&Manifest>) -> String {
+    let unknown = || "UNKNOWN: no room of this host takes a component that imports it".into();
+    known(import, manifest).unwrap_or_else(unknown)
+}
+
+fn known(import: &str, manifest: Option<&Manifest>) -> Option<String> {
     let interface = import.strip_prefix("glovebox:guest/").and_then(|rest| rest.split('@').next());
     let known = match interface {
         Some("context") => "be told the run's id, its room and its logical time",
@@ -34,16 +39,13 @@ fn meaning(import: &str, manifest: Option<&Manifest>) -> String {
         Some("tables") => "read its declared input tables",
         Some("types") => "nothing: type definitions",
         Some("volumes") => "read files whose digests the revision pins",
-        _ => "",
+        _ => {
+            let mut libraries = manifest.iter().flat_map(|manifest| &manifest.libraries);
+            let offers = libraries.find(|(_, library)| library.interfaces.contains(import));
+            return offers.map(|(name, _)| format!("call the library {name}"));
+        }
     };
-    if !known.is_empty() {
-        return known.into();
-    }
-    let mut libraries = manifest.iter().flat_map(|manifest| &manifest.libraries);
-    match libraries.find(|(_, library)| library.interfaces.contains(import)) {
-        Some((name, _)) => format!("call the library {name}"),
-        None => "UNKNOWN: no room of this host takes a component that imports it".into(),
-    }
+    Some(known.into())
 }
 
 /// What an exported interface offers.
@@ -69,12 +71,12 @@ fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{s}")
 }
 
-/// `a`, `a and b`, `a, b and c`.
-fn list<T: AsRef<str>>(words: &[T]) -> String {
+/// `a`, `a and b`, `a, b and c`, with `and` or another word.
+fn list<T: AsRef<str>>(words: &[T], between: &str) -> String {
     let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
     match words.split_last() {
         None => String::new(),
         Some((last, [])) => (*last).to_owned(),
-        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {between} {last}", others.join(", ")),
     }
 }

@@ -64,7 +64,6 @@ fn what_a_notebook_may_do() {
 fn what_every_import_means() {
     let imports = [
         "acme:scoring/score@1.0.0",
-        "evil:net/sockets@1.0.0",
         "glovebox:guest/context@0.1.0",
         "glovebox:guest/data@0.1.0",
         "glovebox:guest/logging@0.1.0",
@@ -93,6 +92,15 @@ fn what_every_import_means() {
     }))
     .unwrap();
     insta::assert_snapshot!(abilities(&imports, &exports, Some(&manifest)));
+}
+
+#[test]
+fn an_unknown_import_is_no_promise() {
+    let imports = ["evil:net/sockets@1.0.0".to_owned()].into();
+    let told = abilities(&imports, &Default::default(), None);
+    assert!(!told.contains("It cannot reach"), "{told}");
+    assert!(told.contains("this host does not know evil:net/sockets@1.0.0"), "{told}");
+    assert!(told.contains("UNKNOWN"), "{told}");
 }
 
 #[test]
