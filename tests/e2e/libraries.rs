@@ -7,7 +7,8 @@ fn customers() -> String {
     let mut text = String::from("customer,recency,spend\n");
     for customer in 0..20_000_u32 {
         let recency = if customer % 11 == 0 { String::new() } else { (customer % 365).to_string() };
-        let spend = if customer % 7 == 0 { String::new() } else { format!("{}.25", customer % 900) };
+        let spend =
+            if customer % 7 == 0 { String::new() } else { format!("{}.25", customer % 900) };
         text += &format!("{customer},{recency},{spend}\n");
     }
     text
@@ -15,8 +16,12 @@ fn customers() -> String {
 
 /// A room of an advertiser with data and a notebook, and a partner with a library.
 fn stage() -> Stage {
+    stage_with("")
+}
+
+fn stage_with(settings: &str) -> Stage {
     let stage = Stage::new();
-    stage.room("lab", &["nike", "acme"], "");
+    stage.room("lab", &["nike", "acme"], settings);
     stage.write("customers.csv", customers());
     stage.run("table add lab nike.customers --from customers.csv --as nike.key").ok();
     stage
@@ -147,12 +152,19 @@ fn a_library_that_does_not_fit_is_refused_when_it_is_added_or_asked_for() {
     stage.run("library add lab scoring.wasm --as acme.key").ok();
     add("unpinned").ok();
     let zeros = "0".repeat(64);
-    let pin = format!("scoring.digest = {{ blake3 = \"blake3:{zeros}\", sha256 = \"sha256:{zeros}\" }}");
+    let pin =
+        format!("scoring.digest = {{ blake3 = \"blake3:{zeros}\", sha256 = \"sha256:{zeros}\" }}");
     sql(&stage, "pinned", &pin, column, query).ok();
     add("pinned").refused("library-mismatch");
 
     // Unknown to the header, to the room, and to the library.
-    let unknown = sql(&stage, "unknown", "scoring = {}", column, "other.f(recency) AS score FROM nike.customers");
+    let unknown = sql(
+        &stage,
+        "unknown",
+        "scoring = {}",
+        column,
+        "other.f(recency) AS score FROM nike.customers",
+    );
     assert_eq!(unknown.code, Some(1), "{unknown}");
     assert!(unknown.stderr.contains("library `other` is not declared in the header"), "{unknown}");
     let query = "scoring.nothing(recency) AS score FROM nike.customers";
@@ -163,7 +175,9 @@ fn a_library_that_does_not_fit_is_refused_when_it_is_added_or_asked_for() {
     add("asks").ok();
     hidden(&stage, "scoring-other", "other");
     stage.run("library add lab other.wasm --as acme.key").ok();
-    stage.run("notebook add lab asks.wasm --runner nike --runner acme --as nike.key").refused("library-mismatch");
+    stage
+        .run("notebook add lab asks.wasm --runner nike --runner acme --as nike.key")
+        .refused("library-mismatch");
 
     hidden(&stage, "nosy-library", "nosy");
     let refused = stage.run("library add lab nosy.wasm --as acme.key");
@@ -194,11 +208,8 @@ fn a_library_with_other_functions_than_it_says_is_refused() {
 
 #[test]
 fn functions_that_break_their_word_end_in_their_reason_and_keep_their_secrets() {
-    let stage = Stage::new();
     let limits = "[limits]\nwall_seconds = 12\ncpu_seconds = 6\nmemory_bytes = 268_435_456\n";
-    stage.room("lab", &["nike", "acme"], limits);
-    stage.write("customers.csv", customers());
-    stage.run("table add lab nike.customers --from customers.csv --as nike.key").ok();
+    let stage = stage_with(limits);
     hidden(&stage, "bad-functions", "bad");
     stage.run("library add lab bad.wasm --as acme.key").ok();
     for (function, reason) in [
@@ -241,7 +252,8 @@ fn aggregates_tables_and_nulls_are_as_if_computed_natively() {
     let query = "scoring.weighted_mean(spend, 0.0) AS mean, scoring.shout('') AS nothing, \
                  scoring.shout('loud') AS loud, scoring.halves(4.0) AS two, \
                  scoring.score(CAST(NULL AS BIGINT), 1.0) AS none FROM nike.customers";
-    let columns = "\"mean float64\", \"nothing utf8\", \"loud utf8\", \"two float64\", \"none float64\"";
+    let columns =
+        "\"mean float64\", \"nothing utf8\", \"loud utf8\", \"two float64\", \"none float64\"";
     run(&stage, "constants", "scoring", columns, query).ok();
     assert_eq!(exported(&stage, "result"), "mean,nothing,loud,two,none\n,,LOUD,2.0,\n");
 
@@ -258,6 +270,29 @@ fn aggregates_tables_and_nulls_are_as_if_computed_natively() {
     let query = "scoring.checked(customer - 5) AS n FROM nike.customers";
     let done = run(&stage, "negative", "scoring", "\"n int64\"", query).refused("function-failed");
     assert!(!done.stderr.contains("secret"), "{done}");
+}
+
+#[test]
+fn the_answer_does_not_depend_on_the_number_of_partitions() {
+    // A query has a partition for every four threads.
+    let answers = ["[limits]\nthreads = 4\n", "[limits]\nthreads = 64\n"].map(|limits| {
+        let stage = stage_with(limits);
+        hidden(&stage, "scoring", "scoring");
+        stage.run("library add lab scoring.wasm --as acme.key").ok();
+        let query = "customer, scoring.score(recency, spend) AS score, \
+                     scoring.shout(scoring.tier(spend)) AS tier FROM nike.customers";
+        let columns = "\"customer int64\", \"score float64\", \"tier utf8\"";
+        run(&stage, "rows", "scoring", columns, query).ok();
+        let rows = exported(&stage, "result");
+        let query = "tier, scoring.weighted_mean(spend, CAST(customer AS DOUBLE)) AS mean \
+                     FROM (SELECT scoring.tier(spend) AS tier, spend, customer \
+                     FROM nike.customers) GROUP BY tier";
+        let columns = "\"tier utf8\", \"mean float64\"";
+        run(&stage, "groups", "scoring", columns, query).ok();
+        (rows, exported(&stage, "result"))
+    });
+    assert!(answers[0].0.lines().count() == 20_001, "{}", answers[0].0.len());
+    assert!(answers[0] == answers[1], "{}\n{}", answers[0].1, answers[1].1);
 }
 
 #[test]
