@@ -93,7 +93,7 @@ impl Rows {
         let arrays = columns.iter().map(|column| {
             let mut random = Random::new(self.seed, &format!("{table} {}", column.name));
             let shared = self.is_shared(column);
-            let coarse = shared && last.is_some_and(|last| last != column.name);
+            let coarse = shared && last.is_some_and(|last| *last != column.name);
             let distinct = distinct(&column.column_type);
             let number = |key: &u64| {
                 let null = random.below(NULLS) == 0;
