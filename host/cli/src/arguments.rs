@@ -67,7 +67,7 @@ pub(crate) enum Command {
     /// (The key with which you sign is `glovebox key`.)
     #[command(subcommand)]
     Keys(Keys),
-    /// Build a component from an SQL file or a cargo package.
+    /// Build a component from a notebook in SQL, Python or JavaScript, or a package in Rust or C.
     Build(Build),
     /// Show what a component is: digests, imports, manifest, source.
     Inspect(Inspect),
@@ -145,8 +145,8 @@ pub(crate) enum Key {
 
 #[derive(Debug, Args)]
 pub(crate) struct Build {
-    /// An SQL notebook (`.sql`) or the directory of a cargo package. With --verify also a component
-    /// that carries its source.
+    /// A notebook (`.sql`, `.py`, `.ipynb`, `.js`), the directory of a cargo package, or one of C
+    /// with `glovebox.toml`. With --verify also a component that carries its source.
     pub(crate) source: PathBuf,
     /// Write nothing: build again in a temporary place and compare with what is expected. Ends with
     /// status 1 when they differ, and says in what.
