@@ -38,12 +38,16 @@ stories! {
 }
 
 fn play(stage: &Stage, arguments: &[&str]) -> Done {
+    run(stage, &[&["play"], arguments].concat())
+}
+
+fn run(stage: &Stage, arguments: &[&str]) -> Done {
     let output = stage
-        .command(&[&["play"], arguments].concat())
+        .command(arguments)
         .env("GLOVEBOX_BUILD_DIRECTORY", build_directory())
         .output()
         .expect("the glovebox binary");
-    (format!("play {}", arguments.join(" ")), output).into()
+    (arguments.join(" "), output).into()
 }
 
 #[track_caller]
@@ -64,6 +68,14 @@ fn every_folder_of_examples_is_a_story_that_is_played() {
         .collect();
     let played: BTreeSet<String> = STORIES.iter().map(|folder| (*folder).to_owned()).collect();
     assert_eq!(folders, played);
+}
+
+#[test]
+fn the_demo_plays_what_the_program_carries() {
+    let stage = Stage::new();
+    let done = run(&stage, &["demo"]).ok();
+    assert!(done.stdout.contains("the story holds"), "{done}");
+    assert!(stage.path("glovebox-demo/room.bundle").exists());
 }
 
 #[test]
