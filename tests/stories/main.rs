@@ -123,9 +123,9 @@ fn a_story_that_does_not_hold_fails() {
     check_changed(
         "outputs.segments",
         "unreadable_by = [\"news\"]\noutputs.segments",
-        "it was not refused",
+        "it did not fail",
     );
-    check_changed("--param k=5", "--param k=25", "it was not refused");
+    check_changed("--param k=5", "--param k=25", "it did not fail");
     check_changed("approve = \"audience-overlap\"\n", "", "not-approved");
     check_changed("outputs.overlap", "outptus.overlap", "unknown field `outptus`");
     check_changed("table add {room}", "table add {rom}", "`{rom}` is none of");

@@ -4,6 +4,7 @@
 //! the story's own directory, and what it prints is what it printed.
 
 mod checks;
+mod command;
 mod compare;
 mod files;
 mod stage;

@@ -2,36 +2,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use clap::Parser as _;
+use anyhow::{Context as _, Result, bail};
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{Alias, AssetName, Identifier};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::RevisionStatus;
-use glovebox_room::Room;
 
 use super::checks::Checks;
 use super::compare::compare;
 use super::story::{Edit, Expected, Party, Step, Story};
-use super::words;
-use crate::arguments::{Arguments, Command, Notebook};
+use crate::arguments::Command;
 use crate::context::Context;
-use crate::{failure, terminal};
-
-/// Home of the host in the working directory.
-const HOME: &str = ".glovebox";
+use crate::terminal;
 
 /// A story being played, in the working directory of this process.
 pub(crate) struct Stage<'a> {
-    context: &'a Context,
-    story: &'a Story,
+    pub(super) context: &'a Context,
+    pub(super) story: &'a Story,
     chapters: u32,
-    checks: Checks,
+    pub(super) checks: Checks,
     /// Components of notebooks that were offered, by digest.
-    offered: BTreeMap<Blake3Digest, PathBuf>,
+    pub(super) offered: BTreeMap<Blake3Digest, PathBuf>,
     /// Outputs that were written to files; the auditor gets them all.
     exported: Vec<PathBuf>,
 }
@@ -214,108 +207,6 @@ impl<'a> Stage<'a> {
         }
         self.exported.push(file);
         Ok(())
-    }
-
-    /// Runs a line that must succeed.
-    fn run(&mut self, line: &str) -> Result<()> {
-        let (shown, arguments) = self.show(line)?;
-        let offered = match &arguments.command {
-            Command::Notebook(Notebook::Add { component, .. }) => Some(component.clone()),
-            _ => None,
-        };
-        if crate::execute(arguments)? != ExitCode::SUCCESS {
-            bail!("`glovebox {shown}` failed");
-        }
-        if let Some(file) = offered {
-            let bytes = std::fs::read(&file)?;
-            self.offered.insert(Blake3Digest::of(&bytes), file);
-        }
-        Ok(())
-    }
-
-    /// Runs a line that must be refused with `reason`.
-    fn refused(&mut self, line: &str, reason: ReasonCode) -> Result<()> {
-        let (shown, arguments) = self.show(line)?;
-        let what = format!("refused as {reason}: {shown}");
-        match crate::execute(arguments) {
-            Err(error) if failure::reason(&error) == Some(reason) => {
-                let _exit_status = failure::report(&error, self.context.json(), true);
-                self.checks.holds(what);
-            }
-            Err(error) => self.checks.differs(what, format!("{error:#}")),
-            Ok(_) => self.checks.differs(what, "it was not refused".into()),
-        }
-        Ok(())
-    }
-
-    /// Runs a line that must fail with an error that says `text`.
-    fn fails(&mut self, line: &str, text: &str) -> Result<()> {
-        let (shown, arguments) = self.show(line)?;
-        let what = format!("fails with `{text}`: {shown}");
-        match crate::execute(arguments) {
-            Err(error) if format!("{error:#}").contains(text) => {
-                let _exit_status = failure::report(&error, self.context.json(), true);
-                self.checks.holds(what);
-            }
-            Err(error) => self.checks.differs(what, format!("{error:#}")),
-            Ok(_) => self.checks.differs(what, "it did not fail".into()),
-        }
-        Ok(())
-    }
-
-    fn show(&self, line: &str) -> Result<(String, Arguments)> {
-        let (shown, arguments) = self.parse(line)?;
-        if !self.context.json() {
-            println!("\n$ glovebox {shown}");
-        }
-        Ok((shown, arguments))
-    }
-
-    fn parse(&self, line: &str) -> Result<(String, Arguments)> {
-        let words = words::split(&words::fill(line, |name| self.placeholder(name))?)?;
-        let shown = words::join(&words);
-        let mut arguments = Arguments::try_parse_from(
-            std::iter::once("glovebox").chain(words.iter().map(String::as_str)),
-        )
-        .map_err(|error| anyhow!("`glovebox {shown}`: {error}"))?;
-        if matches!(arguments.command, Command::Demo(_) | Command::Play(_)) {
-            bail!("`glovebox {shown}`: a story does not play stories");
-        }
-        arguments.global = self.context.global_in(Path::new(HOME));
-        Ok((shown, arguments))
-    }
-
-    /// `{room}`; `{revision NOTEBOOK}`, the newest; `{revision NOTEBOOK VERSION}`.
-    fn placeholder(&self, name: &str) -> Result<String> {
-        match name.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["room"] => Ok(self.story.room.to_string()),
-            ["revision", notebook] => {
-                crate::commands::room::newest_revision(&self.room()?, notebook)
-            }
-            ["revision", notebook, version] => self.revision_of(notebook, version),
-            _ => bail!(
-                "`{{{name}}}` is none of {{room}}, {{revision NOTEBOOK}}, {{revision NOTEBOOK VERSION}}"
-            ),
-        }
-    }
-
-    fn revision_of(&self, notebook: &str, version: &str) -> Result<String> {
-        let room = self.room()?;
-        let notebook =
-            room.state().notebook(&notebook.parse()?).map_err(glovebox_room::RoomError::from)?;
-        let found = notebook
-            .versions()
-            .iter()
-            .rev()
-            .find(|offered| offered.asset().manifest.version == version);
-        let digest = found.and_then(|offered| offered.revision_digest());
-        Ok(digest
-            .with_context(|| format!("{} has no revision of version {version}", notebook.name()))?
-            .to_string())
-    }
-
-    fn room(&self) -> Result<Room> {
-        Context::new(self.context.global_in(Path::new(HOME))).room(self.story.room.as_str())
     }
 
     fn chapter(&mut self, title: &str) {
