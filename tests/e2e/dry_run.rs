@@ -7,7 +7,8 @@ fn sql_and_rust_notebooks_are_tried_alone() {
     let stage = Stage::new();
     let sql = repository().join("examples/flights-weather/delay-by-wind.sql");
     stage.run(&format!("build {} -o delay.wasm", sql.display())).ok();
-    let line = "dry-run delay.wasm --rows 20000 --param min_group=20 --estimate-rows 1000000 --json";
+    let line =
+        "dry-run delay.wasm --rows 20000 --param min_group=20 --estimate-rows 1000000 --json";
     let tried = stage.run(line).ok().json();
     assert_eq!(tried["reason"], serde_json::Value::Null);
     assert!(tried["outputs"]["delay_by_wind"]["rows"].as_u64() > Some(0), "{tried:#}");
@@ -47,16 +48,42 @@ fn notebook(types: &[&str], query: &str) -> String {
 #[test]
 fn rows_are_made_up_for_every_column_type() {
     let types = [
-        "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-        "float32", "float64", "date32", "utf8", "large_utf8", "utf8_view", "binary",
-        "large_binary", "binary_view", "fixed_size_binary(20)", "decimal(38, 10)",
-        "decimal256(76, 20)", "time32(s)", "time64(us)", "timestamp(s)",
-        "timestamp(us, Europe/Berlin)", "duration(ms)", "dictionary(int16, utf8)", "list(int32)",
+        "boolean",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float64",
+        "date32",
+        "utf8",
+        "large_utf8",
+        "utf8_view",
+        "binary",
+        "large_binary",
+        "binary_view",
+        "fixed_size_binary(20)",
+        "decimal(38, 10)",
+        "decimal256(76, 20)",
+        "time32(s)",
+        "time64(us)",
+        "timestamp(s)",
+        "timestamp(us, Europe/Berlin)",
+        "duration(ms)",
+        "dictionary(int16, utf8)",
+        "list(int32)",
         "struct(a: int64, b: list(date32))",
     ];
     let counts: Vec<_> = (0..types.len()).map(|at| format!("count(c{at})")).collect();
     let stage = Stage::new();
-    stage.write("try.sql", notebook(&types, &format!("SELECT {} AS n FROM a.t", counts.join(" + "))));
+    stage.write(
+        "try.sql",
+        notebook(&types, &format!("SELECT {} AS n FROM a.t", counts.join(" + "))),
+    );
     stage.run("build try.sql -o try.wasm").ok();
     let tried = stage.run("dry-run try.wasm --rows 200 --json").ok().json();
     let counted = tried["outputs"]["o"]["first"][0]["n"].as_u64().expect("a count");
@@ -72,7 +99,11 @@ fn a_failure_is_named_before_anyone_approves() {
     let done = stage.run("dry-run try.wasm").refused("query-failed");
     assert!(done.stderr.contains("made up"), "{done}");
     let json = stage.run("dry-run try.wasm --json");
-    assert_eq!((json.code, json.json()["reason"].as_str()), (Some(1), Some("query-failed")), "{json}");
+    assert_eq!(
+        (json.code, json.json()["reason"].as_str()),
+        (Some(1), Some("query-failed")),
+        "{json}"
+    );
 
     stage.run("dry-run try.wasm --param colour=red").refused("parameter-invalid");
     assert_eq!(stage.run("dry-run try.wasm --rows 0").code, Some(2));

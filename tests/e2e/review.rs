@@ -60,7 +60,10 @@ fn inspect_says_what_a_component_may_do() {
     }
     let json = stage.run("inspect old.wasm --json").ok().json();
     assert_eq!(json["text_is_what_runs"], true);
-    assert_eq!(json["imports"], serde_json::json!(["glovebox:guest/script@0.1.0", "glovebox:guest/types@0.1.0"]));
+    assert_eq!(
+        json["imports"],
+        serde_json::json!(["glovebox:guest/script@0.1.0", "glovebox:guest/types@0.1.0"])
+    );
 }
 
 #[test]
@@ -73,7 +76,9 @@ fn a_damaged_component_is_refused_in_words() {
         ("text.wasm", b"not a component"),
     ] {
         stage.write(name, bytes);
-        for line in [format!("inspect {name}"), format!("diff old.wasm {name}"), format!("dry-run {name}")] {
+        for line in
+            [format!("inspect {name}"), format!("diff old.wasm {name}"), format!("dry-run {name}")]
+        {
             let done = stage.run(&line);
             assert_eq!(done.code, Some(1), "{done}");
             assert!(done.stderr.contains("component"), "{done}");
@@ -151,7 +156,10 @@ fn an_approver_sees_what_changed_since_the_last_approval() {
     assert_eq!(named, shown);
     // A refusal to look is no way around: approving says what it changes.
     let reviewed = stage.run(&format!("review r spend --approve {second} --as shop.key")).ok();
-    assert!(reviewed.stderr.contains(&format!("glovebox diff r spend {first} {second}")), "{reviewed}");
+    assert!(
+        reviewed.stderr.contains(&format!("glovebox diff r spend {first} {second}")),
+        "{reviewed}"
+    );
     stage.run(&format!("diff r spend {first} blake3:{}", "0".repeat(64))).refused("not-found");
     assert_eq!(stage.run("diff nowhere spend").code, Some(1));
 }
@@ -193,5 +201,8 @@ fn a_rust_build_is_verified_from_its_package() {
     // Its SDK is a path on the author's machine, which a component cannot carry.
     let alone = stage.run(&format!("build --verify {model}"));
     assert_eq!(alone.code, Some(1), "{alone}");
-    assert!(alone.stderr.contains("glovebox-guest` comes from `../../../guest-sdk/rust`"), "{alone}");
+    assert!(
+        alone.stderr.contains("glovebox-guest` comes from `../../../guest-sdk/rust`"),
+        "{alone}"
+    );
 }

@@ -122,14 +122,16 @@ pub(crate) fn reviewed_before<'a>(
 ) -> Option<&'a Version> {
     let statuses = state.statuses(notebook.name(), context::now()).ok()?;
     let earlier = notebook.versions().iter().zip(statuses).rev();
-    let mut earlier = earlier.filter(|(version, _)| version.revision_digest() != new.revision_digest());
-    let approved = |version: &Version, status: &RevisionStatus| match (party, version.revision_digest()) {
-        (_, None) => false,
-        (Some(party), Some(digest)) if party != notebook.author() => {
-            notebook.decisions(digest).get(party) == Some(&Decision::Approve)
-        }
-        _ => matches!(status, RevisionStatus::Approved | RevisionStatus::Superseded { .. }),
-    };
+    let mut earlier =
+        earlier.filter(|(version, _)| version.revision_digest() != new.revision_digest());
+    let approved =
+        |version: &Version, status: &RevisionStatus| match (party, version.revision_digest()) {
+            (_, None) => false,
+            (Some(party), Some(digest)) if party != notebook.author() => {
+                notebook.decisions(digest).get(party) == Some(&Decision::Approve)
+            }
+            _ => matches!(status, RevisionStatus::Approved | RevisionStatus::Superseded { .. }),
+        };
     earlier.find(|(version, status)| approved(version, status)).map(|(version, _)| version)
 }
 
@@ -208,11 +210,7 @@ impl Compared {
             ),
         );
         let source = self.source();
-        parts.push(words::code(
-            &self.old.inspection,
-            &self.new.inspection,
-            source.as_deref(),
-        ));
+        parts.push(words::code(&self.old.inspection, &self.new.inspection, source.as_deref()));
         parts.join("\n\n")
     }
 }

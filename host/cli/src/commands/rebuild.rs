@@ -49,8 +49,7 @@ pub(crate) fn run(context: &Context, build: &Build) -> Result<ExitCode> {
         Expected::File(file) => Some(read(file)?),
         _ => None,
     };
-    let source =
-        if carried { extract(build, place.path())? } else { build.source.clone() };
+    let source = if carried { extract(build, place.path())? } else { build.source.clone() };
     // What a file hides is hidden in what it is compared with, too.
     let hidden = match &claimed {
         Some(bytes) => build.hidden || Side::of_component(bytes)?.hidden(),
@@ -133,7 +132,10 @@ fn report(
         println!("             {}\n             {}", digest.blake3, digest.sha256);
         println!("{}", verdict(same, expected, built));
         if let Some(compared) = &compared {
-            println!("\nWhat is claimed is the old, what was built is the new:\n{}", compared.to_text());
+            println!(
+                "\nWhat is claimed is the old, what was built is the new:\n{}",
+                compared.to_text()
+            );
         }
     }
     Ok(ExitCode::from(u8::from(!same)))

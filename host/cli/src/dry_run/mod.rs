@@ -88,7 +88,10 @@ fn read(file: &Path) -> Result<(Vec<u8>, Inspection)> {
 
 fn check(manifest: &Manifest, command: &DryRun) -> Result<()> {
     if manifest.kind != ComponentKind::Notebook {
-        bail!("{} is a library, which does nothing by itself: dry-run a notebook that uses it", manifest.name);
+        bail!(
+            "{} is a library, which does nothing by itself: dry-run a notebook that uses it",
+            manifest.name
+        );
     }
     let given = |volume: &TableName| command.volumes.iter().any(|(name, _)| name == volume);
     if let Some(volume) = manifest.volumes.keys().find(|volume| !given(volume)) {
@@ -138,7 +141,8 @@ fn report(
         Outcome::Failed { reason } => Some(*reason),
     };
     if context.json() {
-        let log = last.log.iter().map(|line| json!({ "level": line.level, "message": line.message }));
+        let log =
+            last.log.iter().map(|line| json!({ "level": line.level, "message": line.message }));
         print_json(&json!({
             "notebook": manifest.name,
             "rows": size,
@@ -199,7 +203,8 @@ fn outputs(stage: &mut Stage, played: &Played, most: usize, as_json: bool) -> Re
         let (table, total) = output_file::preview(file, most)?;
         shown.text += &format!("\n{name}: {}\n", plain(&terminal::columns(&columns)));
         shown.text += &if total == 0 {
-            "no rows: made-up rows may not pass its filters; more rows or other parameters may\n".into()
+            "no rows: made-up rows may not pass its filters; more rows or other parameters may\n"
+                .into()
         } else {
             format!("{table}\n{} of {total} rows\n", total.min(most))
         };

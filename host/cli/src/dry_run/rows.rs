@@ -46,11 +46,8 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn new(manifest: &Manifest, seed: u64) -> Self {
-        let tables: BTreeMap<_, _> = manifest
-            .inputs
-            .iter()
-            .map(|(name, input)| (name.clone(), columns(input)))
-            .collect();
+        let tables: BTreeMap<_, _> =
+            manifest.inputs.iter().map(|(name, input)| (name.clone(), columns(input))).collect();
         let mut shared = BTreeMap::new();
         for column in tables.values().flatten() {
             let key = (column.name.clone(), column.column_type.logical());
@@ -217,8 +214,11 @@ mod tests {
         let path = directory.path().join("t.parquet");
         rows.write(&table.parse().unwrap(), 1_000, &path).unwrap();
         let file = File::open(path).unwrap();
-        let mut reader =
-            ParquetRecordBatchReaderBuilder::try_new(file).unwrap().with_batch_size(2_000).build().unwrap();
+        let mut reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .unwrap()
+            .with_batch_size(2_000)
+            .build()
+            .unwrap();
         reader.next().unwrap().unwrap()
     }
 

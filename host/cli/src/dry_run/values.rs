@@ -62,9 +62,7 @@ pub(super) fn array(
             return decimals(column_type, numbers);
         }
         ColumnType::Date32 => cast(&each(&|n| words.first_day + n % 366), &DataType::Int32)?,
-        ColumnType::Date64 => {
-            each(&|n| (words.first_day + n % 366) * SECONDS_OF_DAY * 1_000)
-        }
+        ColumnType::Date64 => each(&|n| (words.first_day + n % 366) * SECONDS_OF_DAY * 1_000),
         ColumnType::Time32(unit) => {
             cast(&each(&|n| n * 60 % SECONDS_OF_DAY * per_second(*unit)), &DataType::Int32)?
         }
@@ -78,7 +76,8 @@ pub(super) fn array(
         ColumnType::FixedSizeBinary(width) => return fixed_bytes(*width, numbers),
         ColumnType::Dictionary(key, value) => {
             // Small keys count few values.
-            let most = if matches!(**key, ColumnType::Int8 | ColumnType::UInt8) { 100 } else { MOST };
+            let most =
+                if matches!(**key, ColumnType::Int8 | ColumnType::UInt8) { 100 } else { MOST };
             let few: Vec<_> = numbers.iter().map(|number| number.map(|n| n % most)).collect();
             array(value, &few, words)?
         }
@@ -94,10 +93,9 @@ pub(super) fn array(
             let texts = numbers.iter().map(|number| number.map(|number| words.text(number)));
             Arc::new(texts.collect::<StringArray>())
         }
-        ColumnType::Int32
-        | ColumnType::Int64
-        | ColumnType::UInt32
-        | ColumnType::UInt64 => each(&|n| n),
+        ColumnType::Int32 | ColumnType::Int64 | ColumnType::UInt32 | ColumnType::UInt64 => {
+            each(&|n| n)
+        }
     };
     cast(&made, &data_type).with_context(|| format!("cannot make up values of type {column_type}"))
 }
@@ -191,13 +189,45 @@ mod tests {
 
     /// Every column type, nested ones included.
     pub(in crate::dry_run) const TYPES: [&str; 39] = [
-        "null", "boolean", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-        "float16", "float32", "float64", "date32", "date64", "utf8", "large_utf8", "utf8_view",
-        "binary", "large_binary", "binary_view", "fixed_size_binary(1)", "fixed_size_binary(20)",
-        "decimal(1, 0)", "decimal(38, 10)", "decimal(5, -2)", "decimal256(76, 20)", "time32(s)",
-        "time32(ms)", "time64(us)", "time64(ns)", "timestamp(s)", "timestamp(ns, Europe/Berlin)",
-        "duration(ms)", "dictionary(int8, utf8)", "list(int32)", "large_list(struct(a: utf8))",
-        "struct(a: int64, b: list(date32))", "list(list(decimal(10, 2)))",
+        "null",
+        "boolean",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "date32",
+        "date64",
+        "utf8",
+        "large_utf8",
+        "utf8_view",
+        "binary",
+        "large_binary",
+        "binary_view",
+        "fixed_size_binary(1)",
+        "fixed_size_binary(20)",
+        "decimal(1, 0)",
+        "decimal(38, 10)",
+        "decimal(5, -2)",
+        "decimal256(76, 20)",
+        "time32(s)",
+        "time32(ms)",
+        "time64(us)",
+        "time64(ns)",
+        "timestamp(s)",
+        "timestamp(ns, Europe/Berlin)",
+        "duration(ms)",
+        "dictionary(int8, utf8)",
+        "list(int32)",
+        "large_list(struct(a: utf8))",
+        "struct(a: int64, b: list(date32))",
+        "list(list(decimal(10, 2)))",
     ];
 
     #[test]
@@ -206,7 +236,8 @@ mod tests {
         let numbers: Vec<_> = (0..5_000).map(|n| (n % 7 != 0).then_some(n)).collect();
         for text in TYPES {
             let column_type: ColumnType = text.parse().unwrap();
-            let made = array(&column_type, &numbers, &words).unwrap_or_else(|e| panic!("{text}: {e}"));
+            let made =
+                array(&column_type, &numbers, &words).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(made.len(), 5_000, "{text}");
             assert_eq!(made.data_type(), &column_type_to_arrow(&column_type), "{text}");
             let nulls = if text == "null" { 5_000 } else { 715 };

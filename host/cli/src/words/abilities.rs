@@ -107,8 +107,7 @@ fn writes(lines: &mut Vec<String>, imports: &BTreeSet<String>, manifest: &Manife
     lines.push("\nIt may write:".into());
     for (name, output) in &manifest.outputs {
         let rows = output.max_rows.map(|rows| format!("at most {rows} rows"));
-        let bytes =
-            output.max_bytes.map(|bytes| format!("at most {}", terminal::bytes(bytes)));
+        let bytes = output.max_bytes.map(|bytes| format!("at most {}", terminal::bytes(bytes)));
         let caps: Vec<_> = rows.into_iter().chain(bytes).collect();
         let caps = match caps.as_slice() {
             [] => "as large as the room's limits".into(),
@@ -215,7 +214,8 @@ fn described(description: &str) -> Option<String> {
 /// What no import leads to.
 fn out_of_reach(imports: &BTreeSet<String>) -> String {
     let wasi = |package: &str| imports.iter().any(|import| import.starts_with(package));
-    let mut things = vec!["the network", "other tables and columns", "other runs and rooms", "keys"];
+    let mut things =
+        vec!["the network", "other tables and columns", "other runs and rooms", "keys"];
     if !wasi("wasi:filesystem") {
         things.push(if has(imports, &["volumes"]) { "files of the host" } else { "files" });
     }

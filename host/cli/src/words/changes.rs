@@ -59,7 +59,8 @@ fn from_to(change: &Change) -> String {
 
 /// A column of the room's table; without one it is called the same.
 fn from_to_column(change: &Change) -> String {
-    let text = |value: &Option<String>| value.as_deref().map_or("the column of that name".into(), plain);
+    let text =
+        |value: &Option<String>| value.as_deref().map_or("the column of that name".into(), plain);
     format!("{}, was {}", text(&change.new), text(&change.old))
 }
 
@@ -77,7 +78,10 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
     let lost = change.new.is_none();
     match change.part {
         Part::Import if lost => {
-            format!("it can no longer {}: no import {first}", meaning(&change.path.concat(), Some(old)))
+            format!(
+                "it can no longer {}: no import {first}",
+                meaning(&change.path.concat(), Some(old))
+            )
         }
         Part::Import => {
             format!("it can now {}: import {first}", meaning(&change.path.concat(), Some(new)))
@@ -116,14 +120,24 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
             bytes(change.new.as_ref()),
             bytes(change.old.as_ref())
         ),
-        Part::Parameter if gained => format!("the runner chooses another parameter, {first} ({is})"),
+        Part::Parameter if gained => {
+            format!("the runner chooses another parameter, {first} ({is})")
+        }
         Part::Parameter if lost => format!("the parameter {first} is gone"),
         Part::Parameter => format!("the parameter {first} is of type {is}, was {was}"),
-        Part::ParameterDefault if lost => format!("{first} must be given now; was {was} by default"),
-        Part::ParameterDefault => format!("{first} is {is} when nothing is said; {}", before(change)),
-        Part::ParameterMinimum if lost => format!("{first} has no smallest value any more, was {was}"),
+        Part::ParameterDefault if lost => {
+            format!("{first} must be given now; was {was} by default")
+        }
+        Part::ParameterDefault => {
+            format!("{first} is {is} when nothing is said; {}", before(change))
+        }
+        Part::ParameterMinimum if lost => {
+            format!("{first} has no smallest value any more, was {was}")
+        }
         Part::ParameterMinimum => format!("{first} is at least {is}; {}", before(change)),
-        Part::ParameterMaximum if lost => format!("{first} has no largest value any more, was {was}"),
+        Part::ParameterMaximum if lost => {
+            format!("{first} has no largest value any more, was {was}")
+        }
         Part::ParameterMaximum => format!("{first} is at most {is}; {}", before(change)),
         Part::ParameterChoices if lost => format!("{first} may be anything; was one of {was}"),
         Part::ParameterChoices => format!("{first} is one of {is}; {}", before(change)),
@@ -147,7 +161,9 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
         Part::Component => format!("the component is another: {is}, was {was}"),
         Part::Name => format!("its name is {is}, was {was}"),
         Part::Version => format!("its version is {is}, was {was}"),
-        Part::Description if first.is_empty() => format!("its description: \"{is}\", was \"{was}\""),
+        Part::Description if first.is_empty() => {
+            format!("its description: \"{is}\", was \"{was}\"")
+        }
         Part::Description => format!("the description of {first}: \"{is}\", was \"{was}\""),
     }
 }

@@ -12,7 +12,10 @@ pub(crate) fn facts(inspection: &Inspection) -> String {
         format!("blake3     {}", inspection.digest.blake3.to_hex()),
         format!("sha256     {}", inspection.digest.sha256.to_hex()),
         format!("size       {}", terminal::bytes(inspection.bytes)),
-        format!("world      {}", inspection.world.as_deref().unwrap_or("none that this host knows")),
+        format!(
+            "world      {}",
+            inspection.world.as_deref().unwrap_or("none that this host knows")
+        ),
     ];
     lines.extend(toolchain.map(|toolchain| format!("toolchain  {toolchain}")));
     lines.join("\n")

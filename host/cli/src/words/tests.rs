@@ -185,7 +185,8 @@ fn no_text_of_the_author_steers_the_terminal() {
     bare.parameters.clear();
     bare.outputs.values_mut().for_each(|output| output.columns[0].name = "plain".into());
     let (imports, none) = ([evil.to_owned()].into(), Default::default());
-    let facts = |imports, manifest| ComponentFacts { imports, exports: &none, hidden: true, manifest };
+    let facts =
+        |imports, manifest| ComponentFacts { imports, exports: &none, hidden: true, manifest };
     let found = between_components(facts(&none, &bare), facts(&imports, &manifest));
     let files = |text: &str| BTreeMap::from([(evil.to_owned(), text.to_owned())]);
     let shown = [

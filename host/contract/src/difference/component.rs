@@ -157,8 +157,10 @@ fn output(
         let (before, after) = (before.join(", "), after.join(", "));
         changes.value(Effect::Alters, Part::OutputOrder, &[name], before, after);
     }
-    let caps =
-        [(Part::OutputRows, old.max_rows, new.max_rows), (Part::OutputBytes, old.max_bytes, new.max_bytes)];
+    let caps = [
+        (Part::OutputRows, old.max_rows, new.max_rows),
+        (Part::OutputBytes, old.max_bytes, new.max_bytes),
+    ];
     for (part, was, is) in caps {
         if was != is {
             let (old, new) = (was.map(|most| most.to_string()), is.map(|most| most.to_string()));
@@ -260,9 +262,10 @@ fn functions<K: Ord + AsRef<str>>(
 fn signature(function: &FunctionDeclaration) -> String {
     let kind = format!("{:?}", function.kind).to_lowercase();
     let volatility = format!("{:?}", function.volatility).to_lowercase();
-    let input = function.input.as_ref().map_or_else(String::new, |columns| {
-        format!(" over a table ({})", columns_text(columns))
-    });
+    let input = function
+        .input
+        .as_ref()
+        .map_or_else(String::new, |columns| format!(" over a table ({})", columns_text(columns)));
     format!(
         "{volatility} {kind} ({}){input} → {}",
         columns_text(&function.arguments),

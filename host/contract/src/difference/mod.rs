@@ -190,9 +190,5 @@ fn gained<T>(old: Option<T>, new: Option<T>) -> Effect {
 
 /// What a changed cap means; none is no cap at all.
 fn cap(old: Option<u64>, new: Option<u64>) -> Effect {
-    if new.unwrap_or(u64::MAX) > old.unwrap_or(u64::MAX) {
-        Effect::Widens
-    } else {
-        Effect::Narrows
-    }
+    if new.unwrap_or(u64::MAX) > old.unwrap_or(u64::MAX) { Effect::Widens } else { Effect::Narrows }
 }

@@ -45,13 +45,7 @@ pub fn between_revisions(old: RevisionFacts<'_>, new: RevisionFacts<'_>) -> Vec<
         changes.add(gained(was, is), Part::Volume, &[name.as_ref()], old, new);
     }
     limits(&mut changes, was, is);
-    changes.value(
-        Effect::Alters,
-        Part::Component,
-        &[],
-        was.component.blake3,
-        is.component.blake3,
-    );
+    changes.value(Effect::Alters, Part::Component, &[], was.component.blake3, is.component.blake3);
     shared(&mut changes, old.manifest, new.manifest);
     changes.sorted()
 }
@@ -81,7 +75,8 @@ fn input(
         let (old, new) = (was.cloned(), is.cloned());
         changes.add(Effect::Alters, Part::Binding, &[name, column], old, new);
     }
-    for (column, was, is) in pairs(&old.join_keys, &new.join_keys).filter(|(_, was, is)| was != is) {
+    for (column, was, is) in pairs(&old.join_keys, &new.join_keys).filter(|(_, was, is)| was != is)
+    {
         let (old, new) = (was.map(word), is.map(word));
         changes.add(Effect::Alters, Part::JoinKey, &[name, column], old, new);
     }
@@ -123,13 +118,7 @@ fn limits(changes: &mut Changes, old: &Revision, new: &Revision) {
     };
     changes.value(effect, Part::OutputReaders, &[], word(&was.readers), word(&is.readers));
     let effect = larger(Some(was.time_to_live_days), Some(is.time_to_live_days));
-    changes.value(
-        effect,
-        Part::OutputDays,
-        &[],
-        was.time_to_live_days,
-        is.time_to_live_days,
-    );
+    changes.value(effect, Part::OutputDays, &[], was.time_to_live_days, is.time_to_live_days);
 }
 
 fn larger(old: Option<u64>, new: Option<u64>) -> Effect {
