@@ -3,6 +3,7 @@
 mod approvals;
 mod assets;
 mod bundles;
+mod differences;
 mod encoding;
 mod keys;
 mod libraries;
