@@ -33,11 +33,11 @@ use glovebox_sandbox::{CompiledComponent, Engine, Inspection};
 /// Rows of a batch as queries have them.
 const BATCH_ROWS: usize = 8_192;
 /// Batches of a round.
-const BATCHES: usize = 2_000;
+const BATCHES: usize = 500;
 /// Distinct batches, so that the data does not sit in the processor's cache.
 const DISTINCT: usize = 64;
 /// Calls of a round that measures calls.
-const CALLS: usize = 200_000;
+const CALLS: usize = 50_000;
 const ROUNDS: usize = 5;
 
 fn main() {

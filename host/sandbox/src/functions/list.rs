@@ -7,7 +7,8 @@ use glovebox_contract::library::{FunctionDeclaration, FunctionKind, Volatility};
 use glovebox_contract::name::Identifier;
 use wasmtime::component::{ComponentType, Lift};
 
-use super::{Ended, Function, FunctionInstance, interface_of, schema};
+use super::instance::interface_of;
+use super::{Ended, Function, FunctionInstance, schema};
 use crate::interfaces::fields::Field;
 use crate::services::HostError;
 

@@ -1,5 +1,6 @@
 use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch as ArrowBatch;
 
 use super::scalar::present_rows;
 use super::*;
