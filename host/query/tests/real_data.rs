@@ -1,6 +1,5 @@
 //! Queries and scripts over nycflights13.
 
-#[expect(dead_code, reason = "other tests use the rest")]
 mod common;
 
 use std::collections::BTreeMap;
