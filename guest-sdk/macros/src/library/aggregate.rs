@@ -52,6 +52,7 @@ pub(super) fn aggregate(block: &ItemImpl, options: &Options) -> Result<Found, Er
             create: || ::std::boxed::Box::new(::glovebox_guest::functions::GroupsOf::<#state> {
                 states: ::std::vec::Vec::new(),
                 update: |states, columns, groups| {
+                    let rows = groups.len();
                     #read
                     for (row, group) in groups.iter().enumerate() {
                         let state = &mut states[*group as usize];

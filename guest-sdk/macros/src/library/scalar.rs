@@ -101,7 +101,7 @@ pub(super) fn reading(arguments: &Arguments) -> Reading {
         let argument = quote!(<#ty as ::glovebox_guest::functions::Argument<'_>>);
         read.extend(quote! {
             let #view = ::glovebox_guest::functions::argument::<#constant::View>(columns, #index)?;
-            let #slots = #argument::slots(&#view);
+            let #slots = #argument::first(#argument::slots(&#view), rows);
         });
         at.push(quote!(#argument::at(&#slots, row)));
     }

@@ -36,6 +36,14 @@ pub trait Argument<'a>: Sized {
     #[doc(hidden)]
     fn slots(view: &'a Self::View) -> Self::Slots;
 
+    /// The first `rows` slots: a loop over exactly these needs no further check.
+    #[doc(hidden)]
+    #[inline]
+    fn first(slots: Self::Slots, rows: usize) -> Self::Slots {
+        let _ = rows;
+        slots
+    }
+
     #[doc(hidden)]
     fn at(slots: &Self::Slots, row: usize) -> Self;
 }
@@ -93,6 +101,11 @@ macro_rules! numbers {
 
                 fn slots(view: &'a Self::View) -> Self::Slots {
                     view.values()
+                }
+
+                #[inline]
+                fn first(slots: Self::Slots, rows: usize) -> Self::Slots {
+                    &slots[..rows]
                 }
 
                 #[inline]
@@ -208,6 +221,11 @@ impl<'a, T: Argument<'a>> Argument<'a> for Option<T> {
 
     fn slots(view: &'a Self::View) -> Self::Slots {
         (view, T::slots(view))
+    }
+
+    #[inline]
+    fn first((view, slots): Self::Slots, rows: usize) -> Self::Slots {
+        (view, T::first(slots, rows))
     }
 
     #[inline]
