@@ -25,7 +25,7 @@ impl Checks {
     }
 
     pub(crate) fn differs(&mut self, what: String, found: String) {
-        println!("\ndiffers: {}", plain(&found));
+        eprintln!("differs: {}", plain(&found));
         self.0.push(Check { what, differs: Some(found) });
     }
 

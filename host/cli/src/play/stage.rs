@@ -200,7 +200,9 @@ impl<'a> Stage<'a> {
         let what = format!("{table} of {} is {}", run.notebook, expected.file);
         match compare(&file, expected)? {
             Ok(rows) => {
-                println!("as expected in {}: {rows} rows", expected.file);
+                if !self.context.json() {
+                    println!("as expected in {}: {rows} rows", expected.file);
+                }
                 self.checks.holds(format!("{what}, {rows} rows"));
             }
             Err(found) => self.checks.differs(what, found),
