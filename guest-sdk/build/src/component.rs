@@ -1,7 +1,7 @@
 //! Components: the core module of SQL notebooks, the wrapping, the sections that describe.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use glovebox_contract::digest::ContentDigest;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use wasm_encoder::{
     CodeSection, ConstExpr, CustomSection, DataSection, Encode as _, EntityType, ExportKind,
     ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection,
-    MemorySection, MemoryType, Module, Section as _, TypeSection, ValType,
+    MemorySection, MemoryType, Module, RawSection, Section as _, TypeSection, ValType,
 };
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
@@ -113,10 +113,36 @@ pub(crate) fn custom_section<'a>(component: &'a [u8], name: &str) -> Option<&'a 
 
 /// Encodes a core module that carries component-type metadata, and validates the result.
 pub(crate) fn encode(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let module = with_sorted_custom_sections(module)?;
     ComponentEncoder::default()
-        .module(module)
+        .module(&module)
         .and_then(|encoder| encoder.validate(true).encode())
         .map_err(|error| BuildError::new(format!("the module is not a notebook: {error:#}")))
+}
+
+/// The module with its custom sections at its end, in order of their names and contents. The
+/// linker leaves them in an order that may follow from hashes of paths, and the component's
+/// imports and exports take that order.
+fn with_sorted_custom_sections(module: &[u8]) -> Result<Vec<u8>, BuildError> {
+    let damaged = |error: wasmparser::BinaryReaderError| {
+        BuildError::new(format!("the compiler made a damaged module: {error}"))
+    };
+    let mut sorted = Module::new();
+    let mut custom = BTreeSet::new();
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(damaged)?;
+        if let Payload::CustomSection(section) = &payload {
+            custom.insert((section.name().to_owned(), section.data()));
+        } else if let Some((id, range)) = payload.as_section()
+            && let Some(data) = module.get(range)
+        {
+            sorted.section(&RawSection { id, data });
+        }
+    }
+    for (name, data) in custom {
+        sorted.section(&CustomSection { name: name.into(), data: data.into() });
+    }
+    Ok(sorted.finish())
 }
 
 /// A component of world `sql-notebook` that passes `text` to the host.

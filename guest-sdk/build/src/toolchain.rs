@@ -1,7 +1,7 @@
 //! The Rust toolchain: found, completed, and run so that anyone gets the same bytes.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -95,7 +95,9 @@ impl Toolchain {
             .args(["--message-format", "json-render-diagnostics", "--target-dir"])
             .arg(&target_directory)
             .envs(PROFILE)
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(&directory)?);
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags(&directory)?)
+            .env("GLOVEBOX_CARGO_HOME", cargo_home().unwrap_or_else(|| "/nowhere".into()))
+            .env("RUSTC_WRAPPER", wrapper(&target_directory)?);
         if directory.join("Cargo.lock").exists() {
             cargo.arg("--locked");
         }
@@ -124,13 +126,38 @@ impl Toolchain {
         for (path, name) in path_dependencies(directory)? {
             paths.push((path, format!("/{name}")));
         }
-        let mut flags = OsString::from("-Ctarget-feature=+simd128");
+        // The metadata tells what the wrapper compiled from what another cargo left here.
+        let mut flags = OsString::from("-Ctarget-feature=+simd128\x1f-Cmetadata=glovebox");
         for (from, to) in paths {
             flags.push("\x1f");
             flags.push(remapped(&from, &to));
         }
         Ok(flags)
     }
+}
+
+/// Stands between cargo and the compiler, see there.
+const WRAPPER: &str = include_str!("toolchain/rustc.sh");
+
+/// Writes [`WRAPPER`] into the directory of what is compiled and gives its path.
+fn wrapper(target_directory: &Path) -> Result<PathBuf, BuildError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = target_directory.join("glovebox-rustc.sh");
+    let write = || {
+        if std::fs::read(&path).is_ok_and(|text| text == WRAPPER.as_bytes()) {
+            return path.canonicalize();
+        }
+        // Moved into place whole: another build may be about to run it.
+        std::fs::create_dir_all(target_directory)?;
+        let mut file = tempfile::NamedTempFile::new_in(target_directory)?;
+        file.write_all(WRAPPER.as_bytes())?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o755))?;
+        file.persist(&path).map_err(|error| error.error)?;
+        path.canonicalize()
+    };
+    write().map_err(|error: std::io::Error| {
+        BuildError::new(format!("cannot be written to: {error}")).in_file(target_directory)
+    })
 }
 
 /// The compiler flag that writes `to` for paths that begin with `from`.

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use crate::support::{sections, wit};
 
 const PACKAGE: &str = "examples/flights-weather/weather-delay-model";
+const LIBRARY: &str = "tests/guests/scoring";
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -36,7 +37,8 @@ fn copy(from: &Path, to: &Path) {
 fn checkout(folder: &str) -> (TempDir, PathBuf) {
     let directory = TempDir::new().unwrap();
     let root = directory.path().canonicalize().unwrap().join(folder);
-    for part in ["Cargo.toml", "guest-sdk/rust", "guest-sdk/macros", PACKAGE] {
+    let sdk = ["guest-sdk/rust", "guest-sdk/macros", "guest-sdk/wit"];
+    for part in ["Cargo.toml", PACKAGE, LIBRARY].into_iter().chain(sdk) {
         copy(&repository().join(part), &root.join(part));
     }
     (directory, root)
@@ -64,11 +66,11 @@ fn the_same_package_in_two_folders_gives_the_same_bytes() {
 
     world root {
       import glovebox:guest/types@0.1.0;
-      import glovebox:guest/parameters@0.1.0;
       import glovebox:guest/data@0.1.0;
+      import glovebox:guest/logging@0.1.0;
+      import glovebox:guest/parameters@0.1.0;
       import glovebox:guest/sql@0.1.0;
       import glovebox:guest/outputs@0.1.0;
-      import glovebox:guest/logging@0.1.0;
 
       export glovebox:guest/run@0.1.0;
     }
@@ -162,9 +164,18 @@ fn a_lock_file_that_does_not_fit_is_refused() {
     assert!(error.contains("--locked"), "{error}");
 }
 
+/// A library has many symbols; their order must not follow from where its packages stand.
+#[test]
+fn the_same_library_in_two_folders_gives_the_same_bytes() {
+    let (_first, here) = checkout("here");
+    let (_second, there) = checkout("another/path");
+    let component = build(&here.join(LIBRARY), true).unwrap();
+    assert_eq!(component, build(&there.join(LIBRARY), true).unwrap());
+}
+
 #[test]
 fn the_manifest_of_a_library_comes_from_its_code() {
-    let component = build(&repository().join("tests/guests/scoring"), true).unwrap();
+    let component = build(&repository().join(LIBRARY), true).unwrap();
     insta::assert_snapshot!(wit(component.bytes()), @r"
     package root:component;
 
@@ -174,8 +185,8 @@ fn the_manifest_of_a_library_comes_from_its_code() {
       import glovebox:guest/logging@0.1.0;
 
       export acme:scoring/score@1.0.0;
-      export glovebox:guest/scalar-functions@0.1.0;
       export glovebox:guest/aggregate-functions@0.1.0;
+      export glovebox:guest/scalar-functions@0.1.0;
       export glovebox:guest/table-functions@0.1.0;
     }
     ");

@@ -95,7 +95,7 @@ fn column_type() -> impl Strategy<Value = ColumnType> {
             ColumnType::Utf8View,
             ColumnType::LargeBinary
         ]),
-        (0..1000_u32).prop_map(ColumnType::FixedSizeBinary),
+        (1..1000_u32).prop_map(ColumnType::FixedSizeBinary),
         (1..=38_u8)
             .prop_flat_map(|p| (Just(p), -10..=(p as i8)))
             .prop_map(|(p, s)| ColumnType::Decimal128(p, s)),
