@@ -109,3 +109,36 @@ fn a_failure_is_named_before_anyone_approves() {
     assert_eq!(stage.run("dry-run try.wasm --rows 0").code, Some(2));
     assert_eq!(stage.run("dry-run nowhere.wasm").code, Some(1));
 }
+
+#[test]
+fn libraries_come_along() {
+    let stage = Stage::new();
+    let text = "/* glovebox notebook\nname = \"tiers\"\nversion = \"1.0.0\"\n\
+                [inputs.\"nike.customers\"]\ncolumns = { recency = \"int64\", spend = \"float64\" }\n\
+                [libraries]\nscoring = {}\n\
+                [outputs.tiers]\ncolumns = [\"tier utf8\", \"customers int64\"]\n*/\n\
+                CREATE TABLE output.tiers AS SELECT scoring.tier(scoring.score(recency, spend)) AS tier, \
+                count(*) AS customers FROM nike.customers GROUP BY 1;\n";
+    stage.write("tiers.sql", text);
+    stage.run("build tiers.sql -o tiers.wasm").ok();
+    std::fs::copy(guest("tests/guests/scoring"), stage.path("scoring.wasm")).expect("the library");
+
+    let tried = stage.run("dry-run tiers.wasm --library scoring.wasm --json").ok().json();
+    let rows = tried["outputs"]["tiers"]["rows"].as_u64();
+    assert!(rows > Some(0), "{tried:#}");
+    let missing = stage.run("dry-run tiers.wasm");
+    assert_eq!(missing.code, Some(1), "{missing}");
+    assert!(missing.stderr.contains("needs the library scoring"), "{missing}");
+    // A library does nothing by itself.
+    let alone = stage.run("dry-run scoring.wasm");
+    assert_eq!(alone.code, Some(1), "{alone}");
+    assert!(alone.stderr.contains("is a library"), "{alone}");
+
+    let told = stage.run("inspect scoring.wasm").ok().stdout;
+    assert!(
+        told.contains("scoring.score(") && told.contains("only what its caller passes"),
+        "{told}"
+    );
+    let told = stage.run("inspect tiers.wasm").ok().stdout;
+    assert!(told.contains("scoring: its functions in SQL"), "{told}");
+}

@@ -35,15 +35,16 @@ pub(crate) fn run(context: &Context, command: &DryRun) -> Result<ExitCode> {
     let (bytes, inspection) = read(&command.component)?;
     let manifest = inspection.manifest.clone().context("the component has no manifest")?;
     check(&manifest, command)?;
+    let libraries = command.libraries.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
+    check_libraries(&manifest, &libraries)?;
     let rows = Rows::new(&manifest, command.seed);
     let bar = terminal::spinner(context.quiet(), "making a room");
     let owned = manifest.inputs.keys().chain(manifest.volumes.keys());
     let owners = owned.map(|name| name.schema().parse());
     let mut stage = Stage::new(context, owners.collect::<Result<BTreeSet<Alias>, _>>()?)?;
-    for library in &command.libraries {
-        bar.set_message(format!("compiling {}", library.display()));
-        let (bytes, inspection) = read(library)?;
-        stage.add_library(&bytes, inspection).with_context(|| shown(library))?;
+    for (file, (bytes, inspection)) in command.libraries.iter().zip(libraries) {
+        bar.set_message(format!("compiling {}", file.display()));
+        stage.add_library(&bytes, inspection).with_context(|| shown(file))?;
     }
     for (volume, path) in &command.volumes {
         stage.add_volume(volume, path).with_context(|| shown(path))?;
@@ -102,6 +103,21 @@ fn check(manifest: &Manifest, command: &DryRun) -> Result<()> {
         bail!("{} declares no volume {volume}", manifest.name);
     }
     Ok(())
+}
+
+/// Whether the libraries that the notebook names are among those that were given.
+fn check_libraries(manifest: &Manifest, given: &[(Vec<u8>, Inspection)]) -> Result<()> {
+    let names: BTreeSet<_> = given
+        .iter()
+        .filter_map(|(_, inspection)| Some(&inspection.manifest.as_ref()?.name))
+        .collect();
+    match manifest.libraries.keys().find(|library| !names.contains(library)) {
+        None => Ok(()),
+        Some(library) => bail!(
+            "{} needs the library {library}: name its component with `--library COMPONENT`",
+            manifest.name
+        ),
+    }
 }
 
 /// Each owner offers so many made-up rows. The columns stay, and so does what was approved.
