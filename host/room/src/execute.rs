@@ -160,10 +160,7 @@ fn table_files(files: &OpenedFiles, descriptors: &mut DescriptorList) -> Result<
     })
 }
 
-fn volume_files(
-    started: &StartedRun,
-    descriptors: &mut DescriptorList,
-) -> Result<Vec<VolumeFile>> {
+fn volume_files(started: &StartedRun, descriptors: &mut DescriptorList) -> Result<Vec<VolumeFile>> {
     let mut files = Vec::new();
     for (volume, opened) in &started.inputs.volumes {
         for (path, opened) in &opened.files {
@@ -224,7 +221,10 @@ fn check(
         {
             return Err(too_large(ReasonCode::OutputBytes, name));
         }
-        files.insert(name.clone(), OutputFile { bytes, content: said.content, digest, rows: said.rows });
+        files.insert(
+            name.clone(),
+            OutputFile { bytes, content: said.content, digest, rows: said.rows },
+        );
     }
     started.staged.seal(files.keys())?;
     Ok(files)
