@@ -31,6 +31,9 @@ use crate::terminal::{self, plain, print_json};
 /// The smaller run has so manieth of the rows.
 const SMALLER: usize = 4;
 
+/// Each size is run so often, for the sake of its time.
+const ROUNDS: usize = 3;
+
 pub(crate) fn run(context: &Context, command: &DryRun) -> Result<ExitCode> {
     let (bytes, inspection) = read(&command.component)?;
     let manifest = inspection.manifest.clone().context("the component has no manifest")?;
@@ -65,8 +68,14 @@ pub(crate) fn run(context: &Context, command: &DryRun) -> Result<ExitCode> {
             .iter()
             .map(|(name, value)| (name.to_string(), value.clone()))
             .collect();
-        let played = stage.run(&manifest.name, &parameters)?;
+        let mut played = stage.run(&manifest.name, &parameters)?;
         let failed = matches!(played.ended.receipt.outcome, Outcome::Failed { .. });
+        for _ in 1..ROUNDS {
+            if !failed {
+                // What else the machine does only ever makes a run slower.
+                played.took = stage.run(&manifest.name, &parameters)?.took.min(played.took);
+            }
+        }
         plays.push((size, played));
         if failed {
             break;
