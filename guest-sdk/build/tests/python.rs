@@ -36,7 +36,9 @@ fn build(
 fn imports(component: &[u8]) -> Vec<String> {
     let text = wit(component);
     let names = text.lines().filter_map(|line| line.trim().strip_prefix("import "));
-    names.map(|name| name.trim_end_matches(';').to_owned()).collect()
+    let mut names: Vec<_> = names.map(|name| name.trim_end_matches(';').to_owned()).collect();
+    names.sort();
+    names
 }
 
 fn jupyter(cells: &[(&str, &str)]) -> String {
@@ -59,22 +61,29 @@ fn four_builds_in_different_folders_give_the_same_bytes() {
     let (here, there) = (TempDir::new().unwrap(), TempDir::with_prefix("elsewhere").unwrap());
     let deep = "a/much/longer/path/notebook.py";
     let builds = std::thread::scope(|scope| {
-        let two = [(&here, "n.py"), (&there, deep)].map(|(directory, name)| {
-            scope.spawn(|| build(directory, name, &text, false).unwrap())
-        });
+        let two = [(&here, "n.py"), (&there, deep)]
+            .map(|(directory, name)| scope.spawn(|| build(directory, name, &text, false).unwrap()));
         two.map(|build| build.join().unwrap())
     });
     let mut builds = Vec::from(builds);
     builds.push(build(&here, deep, &text, false).unwrap());
     builds.push(build(&there, "n.py", &text, false).unwrap());
     for other in &builds[1..] {
-        assert!(other.bytes() == builds[0].bytes(), "{} and {}", builds[0].digest(), other.digest());
+        assert!(
+            other.bytes() == builds[0].bytes(),
+            "{} and {}",
+            builds[0].digest(),
+            other.digest()
+        );
     }
     let component = builds.remove(0);
     assert_eq!(component.manifest().language, "python");
     assert_eq!(component.manifest().toolchain, "componentize-py 0.25.1 (CPython 3.14)");
-    let expect = ["parameters", "types", "data", "tables", "sql", "outputs", "logging"];
-    assert_eq!(imports(component.bytes()), expect.map(|name| format!("glovebox:guest/{name}@0.1.0")));
+    let expect = ["data", "logging", "outputs", "parameters", "sql", "tables", "types"];
+    assert_eq!(
+        imports(component.bytes()),
+        expect.map(|name| format!("glovebox:guest/{name}@0.1.0"))
+    );
     assert!(sections(component.bytes())[1].1.contains("notebook.py"));
     let bytes = String::from_utf8_lossy(component.bytes());
     for trace in [env!("HOME"), "elsewhere", "/tmp"] {
@@ -86,7 +95,8 @@ fn four_builds_in_different_folders_give_the_same_bytes() {
 fn a_notebook_of_jupyter_is_built_without_what_was_left_in_it() {
     let header = "/// glovebox\nname = \"n\"\nversion = \"1.0.0\"\nlanguage = \"python\"\n\
                   [outputs.o]\ncolumns = [\"k utf8\"]\n///\n";
-    let cells = [("raw", header), ("markdown", "# Title"), ("code", "import glovebox\nglovebox.run_info")];
+    let cells =
+        [("raw", header), ("markdown", "# Title"), ("code", "import glovebox\nglovebox.run_info")];
     let text = jupyter(&cells);
     let mut left: serde_json::Value = serde_json::from_str(&text).unwrap();
     left["cells"][2]["outputs"] = serde_json::json!([{ "text": "a private result" }]);
@@ -94,10 +104,11 @@ fn a_notebook_of_jupyter_is_built_without_what_was_left_in_it() {
     let directory = TempDir::new().unwrap();
     let first = build(&directory, "n.ipynb", &text, false).unwrap();
     let second = build(&directory, "m.ipynb", &left.to_string(), false).unwrap();
-    assert!(first.bytes() == second.bytes());
+    assert!(first.bytes() == second.bytes(), "{} and {}", first.digest(), second.digest());
     // The notebook asks for the run's time, so reviewers see that.
     let context = "glovebox:guest/context@0.1.0".to_owned();
-    assert!(imports(first.bytes()).contains(&context));
+    let found = imports(first.bytes());
+    assert!(found.contains(&context), "{found:?}");
     let hidden = build(&directory, "n.ipynb", &text, true).unwrap();
     assert!(sections(hidden.bytes()).iter().all(|(name, _)| name != "glovebox:source"));
 }
@@ -147,7 +158,8 @@ fn a_package_of_pure_python_is_bundled_and_its_digest_recorded() {
     let directory = TempDir::new().unwrap();
     let with = |requirement: &str| {
         let requirements = format!("# requirements = [\"{requirement}\"]\n# [outputs");
-        HEADER.replace("# [outputs", &requirements) + "# %%\nimport tabulate\ntabulate.tabulate([[1]])\n"
+        HEADER.replace("# [outputs", &requirements)
+            + "# %%\nimport tabulate\ntabulate.tabulate([[1]])\n"
     };
     let component = build(&directory, "n.py", &with("tabulate==0.9.0"), false).unwrap();
     let toolchain = &component.manifest().toolchain;
