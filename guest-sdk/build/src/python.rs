@@ -96,5 +96,7 @@ fn world(source: &Source, manifest: &Manifest) -> String {
         imports.push("volumes");
     }
     let imports: String = imports.iter().map(|name| format!("  import {name};\n")).collect();
-    format!("/// What this notebook imports.\nworld python-notebook {{\n{imports}  export run;\n}}\n")
+    format!(
+        "/// What this notebook imports.\nworld python-notebook {{\n{imports}  export run;\n}}\n"
+    )
 }

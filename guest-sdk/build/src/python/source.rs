@@ -89,9 +89,8 @@ impl Source {
         toolchain: &str,
     ) -> Result<(Vec<String>, Manifest), BuildError> {
         let block = match self.format {
-            Format::Percent => find(&self.text).ok_or_else(|| {
-                BuildError::new("the notebook has no header").help(HOW)
-            })?,
+            Format::Percent => find(&self.text)
+                .ok_or_else(|| BuildError::new("the notebook has no header").help(HOW))?,
             Format::Jupyter => cells(&self.text)?
                 .iter()
                 .find_map(|cell| find(&cell.source.text()))
@@ -135,8 +134,7 @@ fn find(text: &str) -> Option<Block> {
     let length = lines.iter().skip(start + 1).position(|line| bare(line).trim_end() == END)?;
     let body = lines.iter().skip(start + 1).take(length);
     let commented = lines.get(start)?.starts_with('#');
-    let toml: Vec<&str> =
-        body.map(|line| if commented { bare(line) } else { line }).collect();
+    let toml: Vec<&str> = body.map(|line| if commented { bare(line) } else { line }).collect();
     Some(Block {
         indent: if commented { 2 } else { 0 },
         lines: start as u64 + 1,
@@ -227,10 +225,14 @@ mod tests {
     fn headers_in_comments_and_in_raw_cells() {
         let check = |text: &str, expect: Option<(&str, u64, u64)>| {
             let found = find(text);
-            let found = found.as_ref().map(|block| (block.toml.as_str(), block.lines, block.indent));
+            let found =
+                found.as_ref().map(|block| (block.toml.as_str(), block.lines, block.indent));
             assert_eq!(found, expect, "{text}");
         };
-        check("# x\n# /// glovebox\n# a = 1\n#\n# b = \"# c\"\n# ///\nprint()", Some(("a = 1\n\nb = \"# c\"", 2, 2)));
+        check(
+            "# x\n# /// glovebox\n# a = 1\n#\n# b = \"# c\"\n# ///\nprint()",
+            Some(("a = 1\n\nb = \"# c\"", 2, 2)),
+        );
         check("/// glovebox\na = 1\n# note\n///", Some(("a = 1\n# note", 1, 0)));
         check("# /// glovebox\n# a = 1", None);
         check("# /// script\n# ///", None);

@@ -51,10 +51,8 @@ impl Toolchain {
         seed: &str,
     ) -> Result<Vec<u8>, BuildError> {
         tools::write(&place.join("repeatable.py"), REPEATABLE)?;
-        let interpreter = tools::output(
-            python().args(["-c", "import sys; print(sys.executable)"]),
-            PYTHON,
-        )?;
+        let interpreter =
+            tools::output(python().args(["-c", "import sys; print(sys.executable)"]), PYTHON)?;
         // An empty environment of Python's: componentize-py would bundle what the caller's has.
         tools::write(&place.join("environment/lib/python3/site-packages/none"), "")?;
         tools::write(&place.join("temporary/none"), "")?;
