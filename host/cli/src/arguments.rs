@@ -173,7 +173,12 @@ pub(crate) struct Build {
     #[arg(long)]
     pub(crate) install_tools: bool,
     /// Where cargo keeps what it compiles [default: the package's own `target`].
-    #[arg(long, value_name = "DIRECTORY", env = "GLOVEBOX_BUILD_DIRECTORY", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "GLOVEBOX_BUILD_DIRECTORY",
+        hide_env_values = true
+    )]
     pub(crate) target_directory: Option<PathBuf>,
 }
 

@@ -40,7 +40,11 @@ pub(crate) fn preview(file: File, limit: usize) -> Result<(String, usize)> {
 }
 
 /// Appends the rows of `batch`, as texts, up to `limit` rows in all.
-pub(crate) fn append_rows(batch: &RecordBatch, limit: usize, rows: &mut Vec<Vec<String>>) -> Result<()> {
+pub(crate) fn append_rows(
+    batch: &RecordBatch,
+    limit: usize,
+    rows: &mut Vec<Vec<String>>,
+) -> Result<()> {
     let options = FormatOptions::default();
     let columns = batch
         .columns()

@@ -40,7 +40,9 @@ pub enum MediaType {
 
 /// A media type that is not on the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected one of text/plain, text/html, text/markdown, text/csv, application/json, image/png, image/svg+xml")]
+#[error(
+    "expected one of text/plain, text/html, text/markdown, text/csv, application/json, image/png, image/svg+xml"
+)]
 pub struct UnknownMediaType;
 
 impl MediaType {

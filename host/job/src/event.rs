@@ -140,10 +140,9 @@ impl Event {
     /// Whether nothing may follow.
     pub fn is_last(&self) -> bool {
         match self {
-            Self::Ready {}
-            | Self::Progress { .. }
-            | Self::Log { .. }
-            | Self::Display { .. } => false,
+            Self::Ready {} | Self::Progress { .. } | Self::Log { .. } | Self::Display { .. } => {
+                false
+            }
             Self::Finished { .. }
             | Self::Compiled(_)
             | Self::Described { .. }

@@ -83,10 +83,7 @@ impl ComponentStore {
 }
 
 /// What machine code is kept by: the component, and the libraries that it may be composed with.
-pub(crate) fn code_key(
-    component: &ContentDigest,
-    libraries: &Libraries,
-) -> Result<Blake3Digest> {
+pub(crate) fn code_key(component: &ContentDigest, libraries: &Libraries) -> Result<Blake3Digest> {
     if libraries.is_empty() {
         return Ok(component.blake3);
     }

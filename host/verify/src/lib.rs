@@ -83,7 +83,8 @@ pub fn execute_with(
     let findings = match verify(&bytes, &expectations) {
         Err(error) => Findings::not_a_bundle(error.to_string()),
         Ok(report) => {
-            let outputs = arguments.outputs.iter().map(|path| check_output(&report, path, content_of));
+            let outputs =
+                arguments.outputs.iter().map(|path| check_output(&report, path, content_of));
             let outputs = outputs.collect::<anyhow::Result<_>>()?;
             let components = arguments.components.iter().map(|path| check_component(&report, path));
             let components = components.collect::<anyhow::Result<_>>()?;

@@ -66,9 +66,7 @@ fn users(state: &RoomState, library: &str) -> Vec<String> {
     let uses = |manifest| state.libraries_for(manifest).keys().any(|name| name.as_str() == library);
     state
         .notebooks()
-        .filter(|notebook| {
-            notebook.latest().is_some_and(|version| uses(&version.asset().manifest))
-        })
+        .filter(|notebook| notebook.latest().is_some_and(|version| uses(&version.asset().manifest)))
         .map(|notebook| notebook.name().to_string())
         .collect()
 }

@@ -45,11 +45,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) fn new(
-        context: &Context,
-        of: &OutputOf,
-        counts: fn(&Run) -> bool,
-    ) -> Result<Self> {
+    pub(crate) fn new(context: &Context, of: &OutputOf, counts: fn(&Run) -> bool) -> Result<Self> {
         let room = context.room(&of.room.room)?;
         let party = context.party(&room, &of.signer.key)?;
         let run = find_run(&room, &of.run, counts)?;

@@ -104,10 +104,7 @@ impl RoomState {
         }
         Err(Refusal::new(
             ReasonCode::NotPermitted,
-            format!(
-                "{table} belongs to {}; {party} names its own {party}.NAME",
-                table.schema()
-            ),
+            format!("{table} belongs to {}; {party} names its own {party}.NAME", table.schema()),
         ))
     }
 

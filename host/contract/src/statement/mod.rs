@@ -15,8 +15,8 @@ mod wire;
 use std::fmt;
 
 pub use asset::{
-    AssetStatement, Delete, LibraryAsset, MAX_VOLUME_FILES, NotebookAsset, TableAsset, TableBinding,
-    VolumeAsset,
+    AssetStatement, Delete, LibraryAsset, MAX_VOLUME_FILES, NotebookAsset, TableAsset,
+    TableBinding, VolumeAsset,
 };
 pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};

@@ -73,9 +73,7 @@ impl NotebookAsset {
         binding.columns.values().try_for_each(|column| check_line("column name", column))?;
         match binding.columns.keys().find(|column| !input.columns.contains_key(*column)) {
             None => Ok(()),
-            Some(column) => {
-                error(format!("the input has no column `{}`", column.escape_debug()))
-            }
+            Some(column) => error(format!("the input has no column `{}`", column.escape_debug())),
         }
     }
 }
