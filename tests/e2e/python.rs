@@ -73,13 +73,13 @@ match act:
 
 fn cells() -> impl Iterator<Item = (&'static str, &'static str, String)> {
     // Whatever `act` is, all rows count; the parameter shows that SQL cells see Python's names.
-    CELLS.into_iter().map(|(kind, title, text)| (kind, title, text.replace("act_is(:act)", ":act <> ''")))
+    CELLS
+        .into_iter()
+        .map(|(kind, title, text)| (kind, title, text.replace("act_is(:act)", ":act <> ''")))
 }
 
 fn as_text(name: &str) -> String {
-    let commented = |text: &str| {
-        text.lines().map(|line| format!("# {line}\n")).collect::<String>()
-    };
+    let commented = |text: &str| text.lines().map(|line| format!("# {line}\n")).collect::<String>();
     let header = commented(&HEADER.replace("NAME", name));
     let mut text = format!("# /// glovebox\n{header}# ///\n");
     for (kind, title, cell) in cells() {
@@ -173,7 +173,12 @@ fn mistakes(stage: &Stage) {
         ("greedily", "memory-limit", "hog =", "MemoryError"),
         ("deeply", "guest-error", "Depth(100_000)()", "RecursionError"),
         ("elsewhere", "guest-error", "open(", "there is no file system in a run"),
-        ("too far", "table-not-granted", "glovebox.table(\"air.crew\")", "`air.crew` is not granted"),
+        (
+            "too far",
+            "table-not-granted",
+            "glovebox.table(\"air.crew\")",
+            "`air.crew` is not granted",
+        ),
         ("wrongly", "schema-mismatch|output-schema", "\"origin\": None", "origin"),
         ("later", "guest-error", "__import__", "No module named 'sqlite3'"),
     ];
@@ -186,7 +191,10 @@ fn mistakes(stage: &Stage) {
             .expect("the glovebox binary");
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{act}: {said}");
-        assert!(reasons.split('|').any(|reason| said.contains(&format!("({reason})"))), "{act}: {said}");
+        assert!(
+            reasons.split('|').any(|reason| said.contains(&format!("({reason})"))),
+            "{act}: {said}"
+        );
         assert!(!said.contains("EWR") && !said.contains("Traceback"), "{act}: {said}");
         let log = stage.run("output log lab latest --as acme.key").ok().stdout;
         assert!(log.contains(&place) && log.contains(words), "{act}: {log}");

@@ -102,4 +102,3 @@ fn session(
     };
     Ok(Session::with_libraries(tables, libraries, settings)?)
 }
-

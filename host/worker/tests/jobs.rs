@@ -17,8 +17,8 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event, OutputSummary};
 use glovebox_job::job::{
-    CompileJob, DescribeJob, DescribeViewJob, FileFormat, InputFile, InputTable, Job, MachineCode, OutputFile,
-    RunJob, TableFiles, TableRows, ViewDefinition,
+    CompileJob, DescribeJob, DescribeViewJob, FileFormat, InputFile, InputTable, Job, MachineCode,
+    OutputFile, RunJob, TableFiles, TableRows, ViewDefinition,
 };
 use glovebox_job::limits::{JailMode, ProcessLimits};
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
