@@ -320,7 +320,8 @@ pub(crate) enum Table {
         /// Offer these columns only, by their published names.
         #[arg(long, value_delimiter = ',')]
         columns: Option<Vec<String>>,
-        /// How a column of join keys was hashed, as COLUMN=PROFILE:KIND[:KEYFILE]; repeat for more.
+        /// How a column of join keys was hashed, as COLUMN=PROFILE:KIND or, with a key,
+        /// COLUMN=PROFILE:KIND:KEYFILE; repeat for more.
         #[arg(long = "join-key", value_name = "COLUMN=PROFILE:KIND[:KEYFILE]")]
         join_keys: Vec<JoinKeyOption>,
         /// What the table holds.
@@ -350,7 +351,8 @@ pub(crate) enum View {
         /// Offer these columns only.
         #[arg(long, value_delimiter = ',')]
         columns: Option<Vec<String>>,
-        /// How a column of join keys was hashed, as COLUMN=PROFILE:KIND[:KEYFILE]; repeat for more.
+        /// How a column of join keys was hashed, as COLUMN=PROFILE:KIND or, with a key,
+        /// COLUMN=PROFILE:KIND:KEYFILE; repeat for more.
         #[arg(long = "join-key", value_name = "COLUMN=PROFILE:KIND[:KEYFILE]")]
         join_keys: Vec<JoinKeyOption>,
         /// What the view holds.
