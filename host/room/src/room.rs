@@ -191,9 +191,12 @@ impl Room {
     /// With the reason of the refusal.
     pub fn submit(&mut self, envelope: &Envelope) -> Result<Applied> {
         let own_call = match envelope.unverified().map(|statement| statement.body) {
-            Ok(Body::Asset(AssetStatement::Table(_))) => Some("a table, with its files"),
-            Ok(Body::Asset(AssetStatement::Volume(_))) => Some("a volume, with its files"),
-            Ok(Body::Asset(AssetStatement::Notebook(_))) => Some("a notebook, with its component"),
+            Ok(Body::Asset(asset)) => Some(match asset {
+                AssetStatement::Table(_) => "a table, with its files",
+                AssetStatement::Volume(_) => "a volume, with its files",
+                AssetStatement::Notebook(_) => "a notebook, with its component",
+                AssetStatement::Library(_) => "a library, with its component",
+            }),
             Ok(Body::RunRequest(_)) => Some("a run request, to be run at once"),
             Ok(Body::OutputRead(_)) => Some("a read of an output, to be answered with it"),
             _ => None,

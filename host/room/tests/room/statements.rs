@@ -1,8 +1,12 @@
 //! Statements that are taken, and statements that are refused and logged.
 
+use glovebox_contract::digest::ContentDigest;
 use glovebox_contract::envelope::Envelope;
+use glovebox_contract::manifest::ComponentKind;
 use glovebox_contract::reason::ReasonCode;
-use glovebox_contract::statement::{AssetStatement, Body, Pause, Statement, TableAsset};
+use glovebox_contract::statement::{
+    AssetStatement, Body, LibraryAsset, Pause, Statement, TableAsset,
+};
 use glovebox_room::tables::DescribedTable;
 use glovebox_room::{Home, Room};
 
@@ -82,6 +86,23 @@ fn bytes_that_are_no_envelope_are_refused_and_logged() {
     assert!(room.state().pause().is_some());
 }
 
+/// The statement that offers a component as a library.
+fn library_asset(component: &[u8]) -> Body {
+    let mut manifest = FakeComponent::from_bytes(component).unwrap().manifest;
+    manifest.kind = ComponentKind::Library;
+    manifest.inputs.clear();
+    manifest.outputs.clear();
+    manifest.parameters.clear();
+    Body::Asset(AssetStatement::Library(Box::new(LibraryAsset {
+        component: ContentDigest::of(component),
+        component_bytes: component.len() as u64,
+        exports: Default::default(),
+        hidden: false,
+        interfaces: Default::default(),
+        manifest,
+    })))
+}
+
 #[test]
 fn what_needs_more_than_a_statement_has_its_own_call() {
     let world = World::ready(&Wishes::default());
@@ -91,6 +112,7 @@ fn what_needs_more_than_a_statement_has_its_own_call() {
     for envelope in [
         request(&room, "weather", "succeed"),
         sign(&room, "airline", notebook_asset(&component, &["weather"])),
+        sign(&room, "airline", library_asset(&component)),
     ] {
         assert!(room.submit(&envelope).unwrap_err().to_string().contains("a call of its own"));
     }
