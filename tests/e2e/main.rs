@@ -7,7 +7,6 @@ mod bindings;
 mod crash;
 mod determinism;
 mod dry_run;
-mod expected;
 mod formats;
 mod governance;
 mod jail;
