@@ -157,7 +157,11 @@ fn print_output(file: &FileFinding<NamedOutput>, out: &mut dyn Write) -> io::Res
 fn print_component(file: &FileFinding<ComponentUse>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\ncomponent file {}  {}", file.file, file.digest)?;
     if file.found.is_empty() {
-        writeln!(out, "  {}  no notebook of this room is this component", CheckResult::Fails)?;
+        writeln!(
+            out,
+            "  {}  no notebook of this room is this component or uses it as a library",
+            CheckResult::Fails
+        )?;
     }
     for component in &file.found {
         let (result, words) = match component.approved {
@@ -165,9 +169,11 @@ fn print_component(file: &FileFinding<ComponentUse>, out: &mut dyn Write) -> io:
             false => (CheckResult::Fails, "not approved by all parties"),
         };
         let revision = component.revision.map(|digest| digest.to_string());
+        let role = component.library.as_ref().map(|name| format!("library {name} of "));
         writeln!(
             out,
-            "  {result}  {} {}, {words}: revision {}",
+            "  {result}  {}{} {}, {words}: revision {}",
+            role.unwrap_or_default(),
             component.notebook,
             component.version,
             revision.as_deref().unwrap_or("none, it does not fit the room's tables")

@@ -9,7 +9,7 @@ use crate::digest::{Blake3Digest, ContentDigest, Sha256Digest};
 use crate::name::{Alias, AssetName, Identifier, RoomId, RunId};
 use crate::reason::ReasonCode;
 use crate::receipt::{EvidenceClass, OutputFile};
-use crate::state::{RevisionStatus, RoomState};
+use crate::state::{RevisionStatus, RoomState, Version};
 
 /// The last word. There are only two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,11 +96,15 @@ pub struct NamedOutput {
     pub run: RunId,
 }
 
-/// A notebook version with a certain component.
+/// A notebook version that is a certain component, or uses it as a library.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ComponentUse {
     /// Whether every party approves it, at the end of the log.
     pub approved: bool,
+    /// The library that the component is to the notebook, directly or through another; absent when
+    /// it is the notebook itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<AssetName>,
     /// The notebook.
     pub notebook: AssetName,
     /// Digest of the revision; absent when it does not fit the room's tables.
@@ -188,8 +192,8 @@ impl Report {
         named
     }
 
-    /// The notebook versions whose component has this content, approved or not. None when the
-    /// bundle is not verified.
+    /// The notebook versions whose component, or one of whose libraries, has this content, approved
+    /// or not. None when the bundle is not verified.
     pub fn uses_of_component(&self, digest: &ContentDigest) -> Vec<ComponentUse> {
         let Some(state) = self.state.as_ref().filter(|_| self.verdict == Verdict::Verified) else {
             return Vec::new();
@@ -199,9 +203,10 @@ impl Report {
             // Cutover dates are left out (time 0): the question is what the parties approved.
             let statuses = state.statuses(notebook.name(), 0).unwrap_or_default();
             for (version, status) in notebook.versions().iter().zip(statuses) {
-                if version.asset().component == *digest {
+                for library in roles(version, digest) {
                     uses.push(ComponentUse {
                         approved: status == RevisionStatus::Approved,
+                        library,
                         notebook: notebook.name().clone(),
                         revision: version.revision_digest().copied(),
                         version: version.asset().manifest.version.clone(),
@@ -216,6 +221,14 @@ impl Report {
     pub fn state(&self) -> Option<&RoomState> {
         self.state.as_ref().filter(|_| self.verdict == Verdict::Verified)
     }
+}
+
+/// What a component is to a version: the notebook itself (`None`), or a library of that name.
+fn roles(version: &Version, digest: &ContentDigest) -> Vec<Option<AssetName>> {
+    let itself = (version.asset().component == *digest).then_some(None);
+    let libraries = version.revision().into_iter().flat_map(|bound| &bound.revision().libraries);
+    let named = libraries.filter(|(_, library)| library.component == *digest);
+    itself.into_iter().chain(named.map(|(name, _)| Some(name.clone()))).collect()
 }
 
 impl fmt::Display for Verdict {

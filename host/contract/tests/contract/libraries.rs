@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use glovebox_contract::bundle::{ComponentUse, Expectations, verify};
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::join_key::{JoinKey, JoinKeyKind};
 use glovebox_contract::library::LibraryRequirement;
@@ -94,6 +95,26 @@ fn a_changed_library_is_a_revision_that_nobody_approved() {
         room.says("airline", add_library(library(changed, changed, needs)));
         assert_eq!((room.revision(), may_run(&room)), (before, None), "{changed}");
     }
+}
+
+#[test]
+fn an_auditor_finds_whose_library_a_file_is() {
+    let room = with_libraries();
+    let found = |room: &Room, content: &str| {
+        let report = verify(&room.bundle().to_bytes().unwrap(), &Expectations::default()).unwrap();
+        let uses = report.uses_of_component(&ContentDigest::of(content.as_bytes()));
+        let named = |used: &ComponentUse| {
+            (used.library.as_ref().unwrap().to_string(), used.notebook.to_string(), used.approved)
+        };
+        uses.iter().map(named).collect::<Vec<_>>()
+    };
+    let expect = |name: &str, approved| vec![(name.into(), "delay-by-wind".into(), approved)];
+    assert_eq!(found(&room, "scoring"), expect("scoring", true));
+    assert_eq!(found(&room, "maths"), expect("maths", true));
+    let mut changed = room.clone();
+    changed.says("airline", add_library(library("maths", "one other byte", &[])));
+    assert_eq!(found(&changed, "one other byte"), expect("maths", false));
+    assert_eq!(found(&changed, "maths"), []);
 }
 
 #[test]
