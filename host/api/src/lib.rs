@@ -1,0 +1,2 @@
+//! What a party and a host say to each other over HTTP.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The side of a party: a host over the network, trusted no further than its proofs.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Outputs of runs as versioned Delta tables.
+#![forbid(unsafe_code)]
