@@ -85,6 +85,17 @@ pub(super) fn content_digest(body: &[u8]) -> String {
     format!("sha-256=:{}:", BASE64.encode(Sha256::digest(body)))
 }
 
+/// A digest is signed as text, so it must not hold a line end.
+pub(super) fn check_content_digest(text: &str) -> Result<(), SignatureError> {
+    let encoded = text.strip_prefix("sha-256=:").and_then(|text| text.strip_suffix(':'));
+    let bytes = encoded.filter(|text| text.len() == 44).and_then(|text| BASE64.decode(text).ok());
+    if bytes.is_some_and(|bytes| bytes.len() == 32) {
+        Ok(())
+    } else {
+        Err(SignatureError(Kind::Form(headers::CONTENT_DIGEST)))
+    }
+}
+
 /// The value of `Signature`.
 pub(super) fn signature(bytes: &[u8; 64]) -> String {
     format!("{LABEL}:{}:", BASE64.encode(bytes))
