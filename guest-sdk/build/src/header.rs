@@ -6,7 +6,7 @@ use std::fmt;
 use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::library::LibraryRequirement;
 use glovebox_contract::manifest::{
-    ComponentKind, InputDeclaration, Manifest, OutputDeclaration, VolumeDeclaration,
+    ComponentKind, InputDeclaration, Manifest, OutputDeclaration, OutputMode, VolumeDeclaration,
 };
 use glovebox_contract::name::{AssetName, Identifier, TableName};
 use glovebox_contract::parameter::{ParameterDeclaration, ParameterType, ParameterValue};
@@ -51,6 +51,8 @@ struct OutputTable {
     description: String,
     max_bytes: Option<u64>,
     max_rows: Option<u64>,
+    #[serde(default)]
+    mode: OutputMode,
 }
 
 #[derive(Debug, Deserialize)]
@@ -206,6 +208,7 @@ impl From<OutputTable> for OutputDeclaration {
             description: table.description,
             max_bytes: table.max_bytes,
             max_rows: table.max_rows,
+            mode: table.mode,
         }
     }
 }

@@ -101,6 +101,7 @@ pub(crate) fn parse(
             readers: file.outputs.readers,
             time_to_live_days: file.outputs.time_to_live_days,
         },
+        package_provider: None,
         region: file.region,
     })
 }

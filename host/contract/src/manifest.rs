@@ -99,6 +99,45 @@ pub struct OutputDeclaration {
     /// Most rows; the room's limit when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<u64>,
+    /// What a run does to the rows that earlier runs left.
+    #[serde(default, skip_serializing_if = "OutputMode::is_default")]
+    pub mode: OutputMode,
+}
+
+/// What a run does to the table that collects an output over its runner's runs. The file of one
+/// run has the rows of that run alone, whatever the mode; the mode says what becomes of the rows of
+/// the runs before it where outputs are delivered as a table with versions.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputMode {
+    /// The rows of this run take the place of those before.
+    #[default]
+    Replace,
+    /// The rows of this run are added to those before.
+    Append,
+}
+
+impl OutputMode {
+    /// The word in manifests and headers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Append => "append",
+        }
+    }
+
+    /// Whether a declaration need not say it.
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::fmt::Display for OutputMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 /// Why a manifest does not make sense.

@@ -63,6 +63,8 @@ reasons! {
     Rejected = "rejected",
     /// — the revision is past its cutover date.
     Superseded = "superseded",
+    /// — the runner took its request back.
+    Cancelled = "cancelled",
     /// — the requester is not a runner of this notebook.
     NotARunner = "not-a-runner",
     /// — a parameter is missing, unknown, of the wrong type or out of bounds.
@@ -146,6 +148,19 @@ reasons! {
     HostRestarted = "host-restarted",
     /// — the log is not the one that the host signed: changed, set back or damaged.
     LogTampered = "log-tampered",
+    // requests over the network
+    /// — the request is not signed as it must be, or its token is not good.
+    Unauthenticated = "unauthenticated",
+    /// — the request's body is larger than the host takes.
+    RequestTooLarge = "request-too-large",
+    /// — too many requests in too short a time; later they will be taken.
+    RateLimited = "rate-limited",
+    /// — the host cannot do it now; later it may.
+    Unavailable = "unavailable",
+    /// — a file that the statement names has not been uploaded, or not to its end.
+    UploadIncomplete = "upload-incomplete",
+    /// — what was uploaded is not what its digest or length says.
+    UploadMismatch = "upload-mismatch",
     /// — the host's home was made by another version of the program.
     HomeVersion = "home-version",
     /// — another process has been changing the host's home for too long.

@@ -99,8 +99,8 @@ impl Room {
         Ok(OpenedOutput { file, output: expected, receipt })
     }
 
-    /// What a run said and why it failed, for `reader`: the author of the notebook, or every
-    /// collaborator if the room says so. The caller has made sure that it speaks for `reader`, by
+    /// What a run said and why it failed, for `reader`: the author of the notebook, or the runner
+    /// or every collaborator if the room says so. The caller has made sure that it speaks for `reader`, by
     /// its key. Kept as long as outputs are.
     ///
     /// # Errors
@@ -111,7 +111,15 @@ impl Room {
         if !self.may_read_words(record, reader) {
             return Err(RoomError::new(
                 ReasonCode::NotPermitted,
-                format!("the log of run {run} is for the author of {} only", record.notebook()),
+                match self.state.document().log_readers {
+                    LogReaders::Runner => {
+                        format!("the log of run {run} is for {} only", record.runner())
+                    }
+                    _ => format!(
+                        "the log of run {run} is for the author of {} only",
+                        record.notebook()
+                    ),
+                },
             ));
         }
         let words = self.store.run_words(run)?;
@@ -125,12 +133,6 @@ impl Room {
     }
 
     pub(crate) fn may_read_words(&self, run: &Run, reader: &Alias) -> bool {
-        match self.state.document().log_readers {
-            LogReaders::All => true,
-            LogReaders::Author => self
-                .state
-                .notebook(run.notebook())
-                .is_ok_and(|notebook| notebook.author() == reader),
-        }
+        self.state.may_read_words(run, reader)
     }
 }

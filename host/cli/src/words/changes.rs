@@ -108,6 +108,12 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
         Part::OutputColumn if lost => format!("{first} has no column {second} any more"),
         Part::OutputColumn => format!("the column {second} of {first} is {is}, was {was}"),
         Part::OutputOrder => format!("the columns of {first} are in another order: {is}"),
+        Part::OutputMode if is == "append" => {
+            format!("a run adds its rows to {first}, before it replaced those of earlier runs")
+        }
+        Part::OutputMode => {
+            format!("a run replaces the rows of {first}, before it added to those of earlier runs")
+        }
         Part::OutputRows => {
             let rows = |value: &str| match value {
                 "" => "as many rows as the room allows".to_owned(),

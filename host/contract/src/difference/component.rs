@@ -157,6 +157,7 @@ fn output(
         let (before, after) = (before.join(", "), after.join(", "));
         changes.value(Effect::Alters, Part::OutputOrder, &[name], before, after);
     }
+    changes.value(Effect::Alters, Part::OutputMode, &[name], old.mode, new.mode);
     let caps = [
         (Part::OutputRows, old.max_rows, new.max_rows),
         (Part::OutputBytes, old.max_bytes, new.max_bytes),

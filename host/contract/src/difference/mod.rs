@@ -52,6 +52,8 @@ pub enum Part {
     OutputColumn,
     /// The order of an output's columns. Path: the output.
     OutputOrder,
+    /// What a run does to the rows that earlier runs left in an output. Path: the output.
+    OutputMode,
     /// Most rows of an output. Path: the output.
     OutputRows,
     /// Most bytes of an output. Path: the output.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Refusal, RevisionStatus, RoomState};
+use super::{Refusal, RevisionStatus, RoomState, Run};
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::grants::{GrantedLibrary, Grants, TableSource};
 use crate::manifest::{Manifest, OutputDeclaration};
@@ -11,8 +11,8 @@ use crate::parameter::ParameterValue;
 use crate::reason::ReasonCode;
 use crate::receipt::Receipt;
 use crate::revision::BoundRevision;
-use crate::state::notebook::Notebook;
-use crate::statement::{FileDigest, NotebookAsset, OutputReaders};
+use crate::state::notebook::{Notebook, ReviewRecord, Reviewers};
+use crate::statement::{Decision, FileDigest, LogReaders, NotebookAsset, OutputReaders};
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -100,20 +100,23 @@ impl RoomState {
     /// the `issued_at` of its run-start. Checks the approval again.
     ///
     /// # Errors
-    /// When there is no such request, it is no longer waiting, or [`RoomState::approved`] refuses.
+    /// When there is no such request, it is no longer waiting or was cancelled, or
+    /// [`RoomState::approved`] refuses.
     pub fn grants_for(&self, run: &RunId, issued_at: u64) -> Result<Grants, Refusal> {
         let run = self.run(run)?;
+        run.require_not_cancelled()?;
         let approved = self.approved(&run.notebook, Some(&run.revision), &run.runner, issued_at)?;
         approved.grants(&run.parameters, run.id, micros(issued_at))
     }
 
-    /// Whether the outputs of a started run may be published now: nobody has paused it, rejected it
-    /// or changed its inputs since it started. The room takes a receipt of success only then.
+    /// Whether the outputs of a started run may be published now: nobody has cancelled it, paused
+    /// it, rejected it or changed its inputs since it started. The room takes a receipt of success only then.
     ///
     /// # Errors
     /// Why not; the host ends the run with that reason.
     pub fn publishable(&self, run: &RunId) -> Result<(), Refusal> {
         let run = self.run(run)?;
+        run.require_not_cancelled()?;
         let notebook = self.notebook(&run.notebook)?;
         self.check_not_paused(notebook)?;
         let index = self.index_of(notebook, &run.revision)?;
@@ -133,7 +136,34 @@ impl RoomState {
     ) -> Result<RevisionStatus, Refusal> {
         let notebook = self.notebook(notebook)?;
         let index = self.index_of(notebook, revision)?;
-        notebook.status(index, &self.parties(), now).ok_or_else(|| not_found(notebook, revision))
+        notebook.status(index, &self.reviewers(), now).ok_or_else(|| not_found(notebook, revision))
+    }
+
+    /// What each party said about a revision, in the order of the log, and after that the approvals
+    /// by rule of those that have signed no decision.
+    ///
+    /// # Errors
+    /// When the notebook has no version with that revision.
+    pub fn reviews(
+        &self,
+        notebook: &AssetName,
+        revision: &Blake3Digest,
+    ) -> Result<Vec<ReviewRecord>, Refusal> {
+        let notebook = self.notebook(notebook)?;
+        let version = notebook.version(revision).ok_or_else(|| not_found(notebook, revision))?;
+        let decided = notebook.decisions(revision);
+        let undecided = self.members.keys().filter(|party| !decided.contains_key(party));
+        let by_rule = undecided.filter_map(|party| {
+            let rule = self.rules.approving(party, version)?;
+            Some(ReviewRecord {
+                at: version.added_at(),
+                auto_approved: Some(rule.clone()),
+                comment: String::new(),
+                decision: Decision::Approve,
+                party: party.clone(),
+            })
+        });
+        Ok(notebook.reviews(revision).iter().cloned().chain(by_rule).collect())
     }
 
     /// Where each version of a notebook stands at `now`, oldest first.
@@ -142,9 +172,9 @@ impl RoomState {
     /// When the room has no such notebook.
     pub fn statuses(&self, notebook: &AssetName, now: u64) -> Result<Vec<RevisionStatus>, Refusal> {
         let notebook = self.notebook(notebook)?;
-        let parties = self.parties();
+        let reviewers = self.reviewers();
         let count = notebook.versions().len();
-        Ok((0..count).filter_map(|index| notebook.status(index, &parties, now)).collect())
+        Ok((0..count).filter_map(|index| notebook.status(index, &reviewers, now)).collect())
     }
 
     /// The receipt of a run whose outputs `reader` may read at `now` (seconds since 1970-01-01).
@@ -176,6 +206,19 @@ impl RoomState {
             ));
         }
         Ok(receipt)
+    }
+
+    /// Whether `reader` may read what a run said and why it failed. The caller has made sure that it
+    /// speaks for `reader`.
+    pub fn may_read_words(&self, run: &Run, reader: &Alias) -> bool {
+        self.members.contains_key(reader)
+            && match self.document.log_readers {
+                LogReaders::All => true,
+                LogReaders::Runner => run.runner() == reader,
+                LogReaders::Author => {
+                    self.notebook(run.notebook()).is_ok_and(|notebook| notebook.author() == reader)
+                }
+            }
     }
 
     /// When outputs with this receipt expire, in seconds since 1970-01-01T00:00:00Z.
@@ -219,16 +262,21 @@ impl RoomState {
         self.members.keys().collect()
     }
 
+    fn reviewers(&self) -> Reviewers<'_> {
+        Reviewers { parties: self.parties(), rules: &self.rules }
+    }
+
     fn index_of(&self, notebook: &Notebook, revision: &Blake3Digest) -> Result<usize, Refusal> {
         notebook.position(revision).ok_or_else(|| not_found(notebook, revision))
     }
 
     fn newest_approved(&self, notebook: &Notebook, now: u64) -> usize {
-        let parties = self.parties();
+        let reviewers = self.reviewers();
         let count = notebook.versions().len();
+        let approved = Some(RevisionStatus::Approved);
         (0..count)
             .rev()
-            .find(|index| notebook.status(*index, &parties, now) == Some(RevisionStatus::Approved))
+            .find(|index| notebook.status(*index, &reviewers, now) == approved)
             .unwrap_or(count.saturating_sub(1))
     }
 
@@ -237,7 +285,7 @@ impl RoomState {
         let list = |parties: &BTreeSet<Alias>| {
             parties.iter().map(Alias::as_str).collect::<Vec<_>>().join(", ")
         };
-        match notebook.status(index, &self.parties(), now) {
+        match notebook.status(index, &self.reviewers(), now) {
             Some(RevisionStatus::Approved) => Ok(()),
             Some(RevisionStatus::Waiting { missing }) => Err(Refusal::new(
                 ReasonCode::NotApproved,

@@ -38,6 +38,7 @@ impl RoomState {
 
     fn decide_library(&self, party: &Alias, asset: &LibraryAsset) -> Result<Effect, Refusal> {
         let name = &asset.manifest.name;
+        self.check_package(party, asset.hidden)?;
         match self.assets.library(name) {
             Some(library) if library.owner() != party => {
                 return Err(not_yours("library", name, library.owner()));
@@ -73,12 +74,19 @@ impl RoomState {
         at: u64,
     ) -> Result<Effect, Refusal> {
         let name = &asset.manifest.name;
+        self.check_package(party, asset.hidden)?;
         match self.notebooks.get(name) {
             Some(notebook) => self.require_author(party, notebook.author(), name)?,
             None => self.require_room_for_asset(party)?,
         }
         for runner in &asset.runners {
             self.member(runner)?;
+            if self.document.package_provider.as_ref() == Some(runner) {
+                return Err(Refusal::new(
+                    ReasonCode::NotPermitted,
+                    format!("{runner} provides this packaged room, so it runs nothing in it"),
+                ));
+            }
         }
         self.require_component_size(asset.component_bytes)?;
         let latest = self.notebooks.get(name).and_then(|notebook| notebook.latest());
@@ -92,6 +100,7 @@ impl RoomState {
         let version = Version {
             asset: asset.clone(),
             added_at: at,
+            position: self.statements,
             revision: Ok(revision),
             statement: *digest,
         };
@@ -106,6 +115,19 @@ impl RoomState {
             ReasonCode::NotPermitted,
             format!("{table} belongs to {}; {party} names its own {party}.NAME", table.schema()),
         ))
+    }
+
+    /// In a packaged room all code is the provider's, and hidden.
+    fn check_package(&self, party: &Alias, hidden: bool) -> Result<(), Refusal> {
+        let Some(provider) = &self.document.package_provider else { return Ok(()) };
+        let why = if provider != party {
+            format!("all code of this packaged room is of {provider}")
+        } else if !hidden {
+            "the code of a packaged room is hidden; build it without its source".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(ReasonCode::NotPermitted, why))
     }
 
     fn require_room_for_asset(&self, party: &Alias) -> Result<(), Refusal> {

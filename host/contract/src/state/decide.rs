@@ -55,6 +55,7 @@ impl RoomState {
             Body::RunReceipt(receipt) => self.decide_receipt(receipt, digest),
             Body::Refused(refused) => self.decide_refused(refused),
             Body::Delete(Delete::Outputs { run }) => self.decide_expiry(run, statement.issued_at),
+            Body::SharedRead(read) => self.decide_shared_read(read, statement.issued_at),
             body => Err(Refusal::new(
                 ReasonCode::NotPermitted,
                 format!("the host may not sign a {} statement", body.kind()),
@@ -84,14 +85,16 @@ impl RoomState {
                 format!("{party} has not accepted the room yet"),
             ));
         }
+        let at = statement.issued_at;
         match &statement.body {
-            Body::Asset(asset) => self.decide_asset(party, asset, digest, statement.issued_at),
-            Body::Review(review) => self.decide_review(party, review, statement.issued_at),
-            Body::RunRequest(request) => {
-                self.decide_request(party, request, digest, statement.issued_at)
-            }
-            Body::OutputRead(read) => self.decide_read(party, read, statement.issued_at),
-            Body::Pause(pause) => self.decide_pause(party, pause, statement.issued_at),
+            Body::Asset(asset) => self.decide_asset(party, asset, digest, at),
+            Body::Review(review) => self.decide_review(party, review, at),
+            Body::RunRequest(request) => self.decide_request(party, request, digest, at),
+            Body::Cancel(cancel) => self.decide_cancel(party, cancel, at),
+            Body::OutputRead(read) => self.decide_read(party, read, at),
+            Body::Rule(rule) => self.decide_rule(party, rule, at),
+            Body::Share(share) => self.decide_share(party, share, at),
+            Body::Pause(pause) => self.decide_pause(party, pause, at),
             Body::Resume(resume) => self.decide_resume(party, resume),
             Body::Rotate(rotate) => self.decide_rotate(party, rotate),
             Body::Delete(delete) => self.decide_delete(party, delete),
@@ -104,26 +107,28 @@ impl RoomState {
 
     fn decide_review(&self, party: &Alias, review: &Review, at: u64) -> Result<Effect, Refusal> {
         let notebook = self.notebook(&review.notebook)?;
-        if notebook.version(&review.revision).is_none() {
-            return Err(Refusal::new(
+        let version = notebook.version(&review.revision).ok_or_else(|| {
+            Refusal::new(
                 ReasonCode::NotFound,
                 format!(
                     "{} has no revision {} in the room as it is now",
                     review.notebook, review.revision
                 ),
-            ));
-        }
-        let earlier = notebook.decisions(&review.revision).get(party).copied();
+            )
+        })?;
+        let signed = notebook.decisions(&review.revision).get(party).copied();
         let is_author = notebook.author() == party;
-        let stands = if is_author { Decision::Approve } else { Decision::Comment };
-        let earlier = earlier.unwrap_or(stands);
+        let by_rule = self.rules.approving(party, version).is_some();
+        let stands = if is_author || by_rule { Decision::Approve } else { Decision::Comment };
+        let earlier = signed.unwrap_or(stands);
         let refuse = |reason, why: &str| Err(Refusal::new(reason, format!("{party} {why}")));
         match review.decision {
             Decision::Approve if earlier == Decision::Approve && is_author => refuse(
                 ReasonCode::NotPermitted,
                 "added this notebook; an author's approval does not count",
             ),
-            Decision::Approve | Decision::Reject if earlier == review.decision => {
+            // A party may sign what a rule of its approves: it then holds without the rule.
+            Decision::Approve | Decision::Reject if signed == Some(review.decision) => {
                 refuse(ReasonCode::AlreadyExists, "has decided so already")
             }
             Decision::Revoke if earlier != Decision::Approve => refuse(
@@ -135,6 +140,7 @@ impl RoomState {
                 revision: review.revision,
                 record: ReviewRecord {
                     at,
+                    auto_approved: None,
                     comment: review.comment.clone(),
                     decision,
                     party: party.clone(),

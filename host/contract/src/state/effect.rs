@@ -5,13 +5,14 @@ use super::notebook::{Notebook, ReviewRecord, Version};
 use super::offered::{Changed, Library};
 use super::pause::PauseState;
 use super::run::{Run, RunStatus, StartRecord};
+use super::{AutoApprovalRule, SharingRecipient};
 use crate::digest::Blake3Digest;
 use crate::grants::Grants;
 use crate::key::PublicKey;
 use crate::name::{Alias, AssetName, RunId, TableName};
 use crate::reason::ReasonCode;
 use crate::revision::BoundRevision;
-use crate::statement::{Receipt, TableAsset, VolumeAsset};
+use crate::statement::{Grant, Receipt, TableAsset, VolumeAsset};
 
 /// A change that is allowed. Taking it cannot fail, so a statement is taken whole or not at all.
 pub(super) enum Effect {
@@ -34,6 +35,12 @@ pub(super) enum Effect {
     DeleteVolume(TableName),
     DeleteNotebook(AssetName),
     DeleteOutputs(RunId),
+    Cancel { run: RunId, at: u64 },
+    AddRule(AutoApprovalRule),
+    RemoveRule { owner: Alias, id: AssetName },
+    SetRecipient(Box<SharingRecipient>),
+    GrantShare { owner: Alias, grant: Box<Grant> },
+    RevokeShare { owner: Alias, name: AssetName, share: Option<AssetName> },
 }
 
 impl RoomState {
@@ -84,6 +91,13 @@ impl RoomState {
                 self.run_order.push(run.id);
                 self.runs.insert(run.id, *run);
             }
+            Effect::AddRule(rule) => self.rules.add(rule),
+            Effect::RemoveRule { owner, id } => self.rules.remove(&owner, &id),
+            Effect::SetRecipient(recipient) => self.sharing.set(*recipient),
+            Effect::GrantShare { owner, grant } => self.sharing.grant(&owner, *grant),
+            Effect::RevokeShare { owner, name, share } => {
+                self.sharing.revoke(&owner, &name, share.as_ref());
+            }
             run_effect => self.take_for_run(run_effect),
         }
     }
@@ -97,6 +111,7 @@ impl RoomState {
             }
             Effect::DeleteTable(name) => {
                 self.assets.tables.remove(&name);
+                self.sharing.forget_table(&name);
                 self.bind_again(&Changed::Table(&name));
             }
             Effect::AddLibrary(library) => {
@@ -135,6 +150,12 @@ impl RoomState {
             Effect::DeleteOutputs(run) => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.outputs_deleted = true;
+                }
+                return;
+            }
+            Effect::Cancel { run, at } => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.cancelled_at = Some(at);
                 }
                 return;
             }

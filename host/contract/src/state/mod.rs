@@ -14,9 +14,12 @@ mod member;
 mod notebook;
 mod offered;
 mod pause;
+mod recipient;
 mod refusal;
+mod rules;
 mod run;
 mod runs;
+mod sharing;
 
 use std::collections::BTreeMap;
 
@@ -26,8 +29,12 @@ pub use notebook::{Notebook, ReviewRecord, RevisionStatus, Version};
 pub(crate) use offered::Assets;
 pub use offered::Library;
 pub use pause::PauseState;
+pub use recipient::SharingRecipient;
 pub use refusal::Refusal;
+pub use rules::AutoApprovalRule;
+use rules::Rules;
 pub use run::{Run, RunStatus};
+use sharing::Sharing;
 
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::envelope::Envelope;
@@ -50,6 +57,8 @@ pub struct RoomState {
     runs: BTreeMap<RunId, Run>,
     run_order: Vec<RunId>,
     pause: Option<PauseState>,
+    rules: Rules,
+    sharing: Sharing,
     statements: u64,
 }
 
@@ -113,6 +122,8 @@ impl RoomState {
             runs: BTreeMap::new(),
             run_order: Vec::new(),
             pause: None,
+            rules: Rules::default(),
+            sharing: Sharing::default(),
             statements: 1,
             document,
         })

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::rules::Rules;
 use super::{PauseState, Refusal};
 use crate::digest::Blake3Digest;
 use crate::name::{Alias, AssetName};
@@ -23,15 +24,20 @@ pub struct Notebook {
 pub struct Version {
     pub(super) asset: NotebookAsset,
     pub(super) added_at: u64,
+    /// Its place in the log.
+    pub(super) position: u64,
     pub(super) revision: Result<BoundRevision, Refusal>,
     pub(super) statement: Blake3Digest,
 }
 
-/// One review, as signed.
+/// One review: as signed, or what a rule says in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReviewRecord {
-    /// When the party says it decided, in seconds since 1970-01-01T00:00:00Z.
+    /// When the party says it decided, in seconds since 1970-01-01T00:00:00Z. For an approval by
+    /// rule, when the author says it added the version.
     pub at: u64,
+    /// The party's rule that approves, when nobody signed this review.
+    pub auto_approved: Option<AssetName>,
     /// Why, in its words.
     pub comment: String,
     /// What it decided.
@@ -65,6 +71,12 @@ pub enum RevisionStatus {
         /// What does not fit.
         refusal: Refusal,
     },
+}
+
+/// All collaborators, and the rules by which some of them approve.
+pub(super) struct Reviewers<'a> {
+    pub(super) parties: BTreeSet<&'a Alias>,
+    pub(super) rules: &'a Rules,
 }
 
 impl Version {
@@ -127,12 +139,13 @@ impl Notebook {
         self.position(revision).and_then(|index| self.versions.get(index))
     }
 
-    /// All reviews of a revision, in the order of the log.
+    /// All signed reviews of a revision, in the order of the log. Approvals by rule are not among
+    /// them, see [`super::RoomState::reviews`].
     pub fn reviews(&self, revision: &Blake3Digest) -> &[ReviewRecord] {
         self.reviews.get(revision).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// The latest decision of each party about a revision.
+    /// The latest signed decision of each party about a revision.
     pub fn decisions(&self, revision: &Blake3Digest) -> BTreeMap<&Alias, Decision> {
         self.reviews(revision)
             .iter()
@@ -155,14 +168,14 @@ impl Notebook {
         self.versions.iter().rposition(|version| version.revision_digest() == Some(revision))
     }
 
-    /// Where the version at `index` stands at `now`. `parties` are all collaborators.
+    /// Where the version at `index` stands at `now`.
     pub(super) fn status(
         &self,
         index: usize,
-        parties: &BTreeSet<&Alias>,
+        reviewers: &Reviewers<'_>,
         now: u64,
     ) -> Option<RevisionStatus> {
-        let status = self.review_status(self.versions.get(index)?, parties);
+        let status = self.review_status(self.versions.get(index)?, reviewers);
         if status != RevisionStatus::Approved {
             return Some(status);
         }
@@ -170,7 +183,7 @@ impl Notebook {
             .versions
             .iter()
             .skip(index.saturating_add(1))
-            .filter(|later| self.review_status(later, parties) == RevisionStatus::Approved)
+            .filter(|later| self.review_status(later, reviewers) == RevisionStatus::Approved)
             .filter_map(|later| later.asset.cutover)
             .min();
         Some(match cutover {
@@ -183,7 +196,7 @@ impl Notebook {
     pub(super) fn review_status(
         &self,
         version: &Version,
-        parties: &BTreeSet<&Alias>,
+        reviewers: &Reviewers<'_>,
     ) -> RevisionStatus {
         let digest = match &version.revision {
             Ok(revision) => revision.digest(),
@@ -198,9 +211,11 @@ impl Notebook {
         if !against.is_empty() {
             return RevisionStatus::Rejected { by: against };
         }
-        let missing: BTreeSet<Alias> = parties
+        let missing: BTreeSet<Alias> = reviewers
+            .parties
             .iter()
             .filter(|party| ***party != self.author && !decisions.contains_key(*party))
+            .filter(|party| reviewers.rules.approving(party, version).is_none())
             .map(|party| (*party).clone())
             .collect();
         if missing.is_empty() {

@@ -7,11 +7,13 @@ use crate::grants::Grants;
 use crate::name::{Alias, AssetName, Identifier, RunId};
 use crate::parameter::ParameterValue;
 use crate::reason::ReasonCode;
+use crate::state::Refusal;
 use crate::statement::{Receipt, RunStart};
 
 /// A run, from its request on.
 #[derive(Debug, Clone)]
 pub struct Run {
+    pub(super) cancelled_at: Option<u64>,
     pub(super) component: ContentDigest,
     pub(super) id: RunId,
     pub(super) notebook: AssetName,
@@ -111,6 +113,16 @@ impl Run {
         self.start.as_ref().map(|start| start.at)
     }
 
+    /// Whether its runner took the request back. The run may have ended since, or not yet.
+    pub fn cancelled(&self) -> bool {
+        self.cancelled_at.is_some()
+    }
+
+    /// When the runner says it took the request back, in seconds since 1970-01-01T00:00:00Z.
+    pub fn cancelled_at(&self) -> Option<u64> {
+        self.cancelled_at
+    }
+
     /// How far it is.
     pub fn status(&self) -> &RunStatus {
         &self.status
@@ -132,6 +144,11 @@ impl Run {
         }
     }
 
+    /// Whether it has ended: with a receipt, or refused.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status, RunStatus::Refused { .. } | RunStatus::Ended { .. })
+    }
+
     /// What the run may touch, between its start and its receipt.
     pub fn grants(&self) -> Option<&Grants> {
         self.grants.as_ref()
@@ -140,5 +157,15 @@ impl Run {
     /// Whether its outputs were deleted.
     pub fn outputs_deleted(&self) -> bool {
         self.outputs_deleted
+    }
+
+    pub(super) fn require_not_cancelled(&self) -> Result<(), Refusal> {
+        if !self.cancelled() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ReasonCode::Cancelled,
+            format!("run {} was cancelled by {}", self.id, self.runner),
+        ))
     }
 }

@@ -11,7 +11,7 @@ use crate::grants::Grants;
 use crate::name::{Alias, Identifier, RunId};
 use crate::reason::ReasonCode;
 use crate::receipt::{Computation, OutputFile, Receipt};
-use crate::statement::{OutputRead, Refused, RunRequest, RunStart};
+use crate::statement::{Cancel, OutputRead, Refused, RunRequest, RunStart};
 
 impl RoomState {
     pub(super) fn decide_request(
@@ -27,6 +27,7 @@ impl RoomState {
             return Err(Refusal::new(ReasonCode::Replayed, "this run was asked for already"));
         }
         Ok(Effect::Request(Box::new(Run {
+            cancelled_at: None,
             component: *approved.component(),
             id,
             notebook: request.notebook.clone(),
@@ -40,6 +41,29 @@ impl RoomState {
             status: RunStatus::Requested,
             grants: None,
         })))
+    }
+
+    /// A runner takes its own request back, as long as it is not answered.
+    pub(super) fn decide_cancel(
+        &self,
+        party: &Alias,
+        cancel: &Cancel,
+        at: u64,
+    ) -> Result<Effect, Refusal> {
+        let run = self.run(&cancel.run)?;
+        if run.runner() != party {
+            return Err(Refusal::new(
+                ReasonCode::NotPermitted,
+                format!("only the runner, {}, may cancel run {}", run.runner(), run.id),
+            ));
+        }
+        if run.cancelled() || run.has_ended() {
+            return Err(Refusal::new(
+                ReasonCode::AlreadyExists,
+                format!("run {} was cancelled already, or has ended", run.id),
+            ));
+        }
+        Ok(Effect::Cancel { run: run.id, at })
     }
 
     /// The host cannot start what is not approved: the approval is checked again here, by everyone
@@ -57,6 +81,7 @@ impl RoomState {
                 format!("run {} was started or refused already", run.id),
             ));
         }
+        run.require_not_cancelled()?;
         if run.request != start.request {
             return Err(malformed("the run-start names another request"));
         }

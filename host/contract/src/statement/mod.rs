@@ -9,7 +9,9 @@
 mod asset;
 mod review;
 mod room;
+mod rule;
 mod run;
+mod share;
 mod wire;
 
 use std::fmt;
@@ -20,7 +22,9 @@ pub use asset::{
 };
 pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};
-pub use run::{FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
+pub use rule::{AutoApproval, Rule};
+pub use run::{Cancel, FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
+pub use share::{Grant, MAX_TOKEN_GRACE_SECONDS, Recipient, Share, Shared, SharedRead};
 pub use wire::PAYLOAD_TYPE;
 
 pub use crate::receipt::Receipt;
@@ -84,6 +88,14 @@ pub enum Body {
     Delete(Delete),
     /// The host turned something down.
     Refused(Refused),
+    /// The runner takes its request for a run back.
+    Cancel(Cancel),
+    /// The party approves notebooks beforehand, or no longer does.
+    Rule(Rule),
+    /// The party shares tables with people outside the room, or no longer does.
+    Share(Share),
+    /// The host has let a recipient of a party read a shared table.
+    SharedRead(SharedRead),
 }
 
 macro_rules! kinds {
@@ -124,6 +136,10 @@ kinds! {
     Rotate = "rotate", "changes its key";
     Delete = "delete", "deletes";
     Refused = "refused", "refuses";
+    Cancel = "cancel", "cancels a run";
+    Rule = "rule", "changes a rule";
+    Share = "share", "changes what it shares";
+    SharedRead = "shared-read", "lets a recipient read";
 }
 
 impl fmt::Display for Kind {
@@ -149,6 +165,10 @@ impl Body {
             Self::Rotate(_) => Kind::Rotate,
             Self::Delete(_) => Kind::Delete,
             Self::Refused(_) => Kind::Refused,
+            Self::Cancel(_) => Kind::Cancel,
+            Self::Rule(_) => Kind::Rule,
+            Self::Share(_) => Kind::Share,
+            Self::SharedRead(_) => Kind::SharedRead,
         }
     }
 
@@ -172,6 +192,10 @@ impl Body {
             Self::Rotate(rotate) => format!("changes its key to {}", rotate.public_key),
             Self::Delete(delete) => delete.summary(),
             Self::Refused(refused) => format!("refuses {}: {}", refused.what, refused.reason),
+            Self::Cancel(cancel) => format!("cancels run {}", cancel.run),
+            Self::Rule(rule) => rule.summary(),
+            Self::Share(share) => share.summary(),
+            Self::SharedRead(read) => read.summary(),
         }
     }
 
@@ -209,6 +233,7 @@ impl Body {
             Self::RunReceipt(receipt) => receipt.validate(),
             Self::Pause(pause) => pause.validate(),
             Self::Refused(refused) => refused.validate(),
+            Self::SharedRead(read) => read.validate(),
             _ => Ok(()),
         }
     }

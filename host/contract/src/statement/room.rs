@@ -40,6 +40,11 @@ pub struct RoomDocument {
     pub nonce: String,
     /// What holds for outputs.
     pub outputs: OutputSettings,
+    /// In a packaged room, the party that provides the code. It alone adds notebooks and libraries,
+    /// all of them hidden; it runs none of them, and outputs and log text are for the runner only,
+    /// so it learns that its code ran and never what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_provider: Option<Alias>,
     /// Where the host stands, in the parties' own words.
     pub region: String,
 }
@@ -64,6 +69,8 @@ pub enum LogReaders {
     Author,
     /// All collaborators: they agree that log text may carry data of all of them.
     All,
+    /// The party that asked for the run, which reads its outputs too.
+    Runner,
 }
 
 /// Who may read outputs.
@@ -122,6 +129,25 @@ impl RoomDocument {
             return error("outputs", "the time to live is 1 to 36500 days");
         }
         check_line("region", &self.region)?;
+        self.check_package(&aliases)
+    }
+
+    /// In a packaged room nothing that a run makes goes to the provider.
+    fn check_package(&self, aliases: &BTreeSet<&Alias>) -> Result<(), StatementError> {
+        let Some(provider) = &self.package_provider else { return Ok(()) };
+        let error = |why: &str| Err(StatementError::new("package_provider", why));
+        if !aliases.contains(provider) {
+            return error("it is not among the collaborators");
+        }
+        if aliases.len() < 2 {
+            return error("somebody else must be there to run what it provides");
+        }
+        if self.outputs.readers != OutputReaders::Runner {
+            return error("the outputs of a packaged room are for the runner only");
+        }
+        if self.log_readers != LogReaders::Runner {
+            return error("the log text of a packaged room is for the runner only");
+        }
         Ok(())
     }
 

@@ -23,6 +23,15 @@ pub struct RunRequest {
     pub revision: Blake3Digest,
 }
 
+/// Takes a request for a run back, by the party that made it: the run does not start, or what it
+/// makes is not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// The run, which waits or runs.
+    pub run: RunId,
+}
+
 /// The host is about to hand data to the component. Logged before it does.
 ///
 /// The run's logical time, the only clock the component sees, is the `issued_at` of this statement.

@@ -81,6 +81,10 @@ impl Body {
             Self::Rotate(body) => serde_json::to_value(body),
             Self::Delete(body) => serde_json::to_value(body),
             Self::Refused(body) => serde_json::to_value(body),
+            Self::Cancel(body) => serde_json::to_value(body),
+            Self::Rule(body) => serde_json::to_value(body),
+            Self::Share(body) => serde_json::to_value(body),
+            Self::SharedRead(body) => serde_json::to_value(body),
         }
     }
 
@@ -105,6 +109,10 @@ impl Body {
             Kind::Rotate => read(value).map(Self::Rotate),
             Kind::Delete => read(value).map(Self::Delete),
             Kind::Refused => read(value).map(Self::Refused),
+            Kind::Cancel => read(value).map(Self::Cancel),
+            Kind::Rule => read(value).map(Self::Rule),
+            Kind::Share => read(value).map(Self::Share),
+            Kind::SharedRead => read(value).map(Self::SharedRead),
         }
     }
 }

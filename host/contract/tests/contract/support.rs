@@ -7,7 +7,9 @@ use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
 use glovebox_contract::limits::Limits;
-use glovebox_contract::manifest::{ComponentKind, InputDeclaration, Manifest, OutputDeclaration};
+use glovebox_contract::manifest::{
+    ComponentKind, InputDeclaration, Manifest, OutputDeclaration, OutputMode,
+};
 use glovebox_contract::name::{Alias, AssetName, RunId, TableName};
 use glovebox_contract::parameter::{ParameterDeclaration, ParameterType, ParameterValue};
 use glovebox_contract::reason::ReasonCode;
@@ -68,6 +70,7 @@ pub(crate) fn document(parties: &[&str]) -> RoomDocument {
         name: parse("delays"),
         nonce: "00112233445566778899aabbccddeeff".into(),
         outputs: OutputSettings { readers: OutputReaders::Runner, time_to_live_days: 30 },
+        package_provider: None,
         region: "eu-central".into(),
     }
 }
@@ -123,6 +126,7 @@ pub(crate) fn manifest() -> Manifest {
                 description: String::new(),
                 max_bytes: None,
                 max_rows: Some(1000),
+                mode: OutputMode::Replace,
             },
         )]),
         parameters: BTreeMap::from([(

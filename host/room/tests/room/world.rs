@@ -163,6 +163,7 @@ impl World {
             name: "lab".parse().unwrap(),
             nonce: "00112233445566778899aabbccddeeff".into(),
             outputs: OutputSettings { readers: wishes.output_readers, time_to_live_days: 30 },
+            package_provider: None,
             region: "local".into(),
         }
     }
