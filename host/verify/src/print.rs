@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 
 use glovebox_contract::bundle::{
-    CheckResult, ComponentUse, NamedOutput, Report, RunReport, RunResult, Verdict,
+    CheckResult, ComponentUse, NamedOutput, Report, RunReport, RunResult, ShareReport, Verdict,
 };
+use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::receipt::EvidenceClass;
 use serde::Serialize;
 
@@ -80,6 +81,9 @@ fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for run in report.runs() {
         print_run(run, out)?;
     }
+    for share in report.shares() {
+        print_share(share, out)?;
+    }
     print_notes(report, out)
 }
 
@@ -117,6 +121,39 @@ fn print_run(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "  table      {}", file.content)?;
     }
     Ok(())
+}
+
+/// What someone outside the room was granted, and how often the host says it was read.
+fn print_share(share: &ShareReport, out: &mut dyn Write) -> io::Result<()> {
+    let ShareReport { grants, owner, reads, recipient, share } = share;
+    let reads = match reads {
+        0 => "never read".to_owned(),
+        1 => "read once".to_owned(),
+        reads => format!("read {reads} times"),
+    };
+    writeln!(out, "\nshare {share} of {owner} for {recipient}  {reads}")?;
+    if grants.is_empty() {
+        writeln!(out, "  revoked")?;
+    }
+    for grant in grants {
+        match grant.until {
+            None => writeln!(out, "  grant      {}", grant.what)?,
+            Some(until) => writeln!(out, "  grant      {}, until {}", grant.what, utc(until))?,
+        }
+    }
+    Ok(())
+}
+
+/// Seconds since 1970 as a date and a time of day.
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
+    match i32::try_from(days) {
+        Ok(days) => {
+            format!("{}T{hours:02}:{minutes:02}:{seconds:02}Z", ParameterValue::Date(days))
+        }
+        Err(_) => "the end of time".to_owned(),
+    }
 }
 
 /// Whether every receipt that names the file agrees on the table in it.
@@ -168,14 +205,20 @@ fn print_component(file: &FileFinding<ComponentUse>, out: &mut dyn Write) -> io:
             true => (CheckResult::Holds, "approved by all parties"),
             false => (CheckResult::Fails, "not approved by all parties"),
         };
+        let by_rule: Vec<String> = component
+            .by_rule
+            .iter()
+            .map(|(party, rule)| format!(", {party} by its rule {rule}"))
+            .collect();
         let revision = component.revision.map(|digest| digest.to_string());
         let role = component.library.as_ref().map(|name| format!("library {name} of "));
         writeln!(
             out,
-            "  {result}  {}{} {}, {words}: revision {}",
+            "  {result}  {}{} {}, {words}{}: revision {}",
             role.unwrap_or_default(),
             component.notebook,
             component.version,
+            by_rule.concat(),
             revision.as_deref().unwrap_or("none, it does not fit the room's tables")
         )?;
     }

@@ -4,12 +4,14 @@
 //! no rows and no components; those are compared with it by digest.
 
 mod report;
+mod shares;
 mod verify;
 
 pub use report::{
     Check, CheckResult, ComponentUse, NamedOutput, Report, RunReport, RunResult, Verdict,
 };
 use serde::{Deserialize, Serialize};
+pub use shares::ShareReport;
 pub use verify::{Expectations, verify};
 
 use crate::canonical::{self, CanonicalError};

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::ShareReport;
 use crate::digest::{Blake3Digest, ContentDigest, Sha256Digest};
 use crate::name::{Alias, AssetName, Identifier, RoomId, RunId};
 use crate::reason::ReasonCode;
@@ -76,6 +77,8 @@ pub enum RunResult {
     NoReceipt,
     /// It was refused before it started.
     Refused(ReasonCode),
+    /// Its runner took the request back before it started.
+    Cancelled,
     /// It was asked for, no more.
     Waiting,
 }
@@ -101,6 +104,9 @@ pub struct NamedOutput {
 pub struct ComponentUse {
     /// Whether every party approves it, at the end of the log.
     pub approved: bool,
+    /// The parties that approve it by a rule of theirs and not by a review, each with the rule.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub by_rule: BTreeMap<Alias, AssetName>,
     /// The library that the component is to the notebook, directly or through another; absent when
     /// it is the notebook itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +136,8 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) root: Option<Sha256Digest>,
     pub(super) runs: Vec<RunReport>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) shares: Vec<ShareReport>,
     #[serde(skip)]
     pub(super) state: Option<RoomState>,
 }
@@ -170,6 +178,11 @@ impl Report {
         &self.runs
     }
 
+    /// What the parties share with people outside the room; none when the statements do not hold.
+    pub fn shares(&self) -> &[ShareReport] {
+        &self.shares
+    }
+
     /// The receipts that name a file of this length and content as their output. None when the
     /// bundle is not verified, for then its receipts mean nothing.
     pub fn receipts_naming(&self, bytes: u64, digest: &ContentDigest) -> Vec<NamedOutput> {
@@ -206,6 +219,7 @@ impl Report {
                 for library in roles(version, digest) {
                     uses.push(ComponentUse {
                         approved: status == RevisionStatus::Approved,
+                        by_rule: approvals_by_rule(state, notebook.name(), version),
                         library,
                         notebook: notebook.name().clone(),
                         revision: version.revision_digest().copied(),
@@ -221,6 +235,17 @@ impl Report {
     pub fn state(&self) -> Option<&RoomState> {
         self.state.as_ref().filter(|_| self.verdict == Verdict::Verified)
     }
+}
+
+fn approvals_by_rule(
+    state: &RoomState,
+    notebook: &AssetName,
+    version: &Version,
+) -> BTreeMap<Alias, AssetName> {
+    let digest = version.revision_digest();
+    let reviews = digest.and_then(|digest| state.reviews(notebook, digest).ok());
+    let by_rule = reviews.into_iter().flatten();
+    by_rule.filter_map(|review| Some((review.party, review.auto_approved?))).collect()
 }
 
 /// What a component is to a version: the notebook itself (`None`), or a library of that name.
@@ -257,6 +282,7 @@ impl fmt::Display for RunResult {
             Self::Failed(reason) => write!(f, "failed, {reason}"),
             Self::NoReceipt => f.write_str("no receipt"),
             Self::Refused(reason) => write!(f, "refused, {reason}"),
+            Self::Cancelled => f.write_str("cancelled"),
             Self::Waiting => f.write_str("waiting"),
         }
     }

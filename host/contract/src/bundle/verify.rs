@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::report::{Check, CheckResult, Report, RunReport, RunResult, Verdict};
+use super::shares::report_shares;
 use super::{Bundle, BundleError, Replayed, claimed_room, replay};
 use crate::checkpoint::Checkpoint;
 use crate::key::PublicKey;
@@ -41,7 +42,7 @@ pub fn verify(bytes: &[u8], expectations: &Expectations) -> Result<Report, Bundl
             return Ok(unverified(&bundle, checks));
         }
     };
-    let Replayed { state, log, .. } = &replayed;
+    let Replayed { state, log, applied } = &replayed;
     checks.push(holds(
         "statements",
         format!("{}, each signed by its party, in sequence, within the rules", log.size()),
@@ -62,6 +63,7 @@ pub fn verify(bytes: &[u8], expectations: &Expectations) -> Result<Report, Bundl
         room: Some(*state.id()),
         root: Some(log.root()),
         runs,
+        shares: report_shares(state, applied),
         state: Some(replayed.state),
     })
 }
@@ -75,6 +77,7 @@ fn unverified(bundle: &Bundle, checks: Vec<Check>) -> Report {
         room: None,
         root: None,
         runs: Vec::new(),
+        shares: Vec::new(),
         state: None,
     }
 }
@@ -179,22 +182,25 @@ fn check_earlier(state: &RoomState, log: &Log, expectations: &Expectations) -> O
 fn check_runs(runs: &[RunReport]) -> Check {
     let count =
         |wanted: fn(&RunResult) -> bool| runs.iter().filter(|run| wanted(&run.result)).count();
-    holds(
-        "runs",
-        format!(
-            "{} of approved revisions: {} succeeded, {} failed, {} refused, {} waiting, {} without receipt",
-            runs.len(),
-            count(|result| matches!(result, RunResult::Succeeded(_))),
-            count(|result| matches!(result, RunResult::Failed(_))),
-            count(|result| matches!(result, RunResult::Refused(_))),
-            count(|result| matches!(result, RunResult::Waiting)),
-            count(|result| matches!(result, RunResult::NoReceipt)),
-        ),
-    )
+    let mut detail = format!(
+        "{} of approved revisions: {} succeeded, {} failed, {} refused, {} waiting, {} without receipt",
+        runs.len(),
+        count(|result| matches!(result, RunResult::Succeeded(_))),
+        count(|result| matches!(result, RunResult::Failed(_))),
+        count(|result| matches!(result, RunResult::Refused(_))),
+        count(|result| matches!(result, RunResult::Waiting)),
+        count(|result| matches!(result, RunResult::NoReceipt)),
+    );
+    match count(|result| matches!(result, RunResult::Cancelled)) {
+        0 => {}
+        cancelled => detail.push_str(&format!(", {cancelled} cancelled")),
+    }
+    holds("runs", detail)
 }
 
 fn report_run(run: &Run) -> RunReport {
     let result = match run.status() {
+        RunStatus::Requested if run.cancelled() => RunResult::Cancelled,
         RunStatus::Requested => RunResult::Waiting,
         RunStatus::Refused { reason } => RunResult::Refused(*reason),
         RunStatus::Started => RunResult::NoReceipt,
