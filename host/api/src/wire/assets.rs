@@ -39,7 +39,7 @@ pub struct ViewFiles {
 }
 
 /// A file of a table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UploadedFile {
     /// Length and digests of the upload.
