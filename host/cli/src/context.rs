@@ -1,25 +1,31 @@
-//! What every command needs: the home, a room in it, a party's key, a way to sign and submit.
+//! What every command needs: the host, a room of it, a party's key, a way to sign and submit.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
+use glovebox_client::{Client, Options};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
 use glovebox_contract::name::Alias;
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::{Body, JailMode};
 use glovebox_job::process::WorkerProgram;
 use glovebox_room::crash::{CrashHook, CrashPoint};
 use glovebox_room::worker::WorkerSettings;
-use glovebox_room::{Home, Room};
+use glovebox_room::{Home, RoomError};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::arguments::{Global, Jail};
+use crate::arguments::{Global, Jail, ReadRoom, RoomOnly, Signer};
 use crate::failure::Refused;
+use crate::host::{Host, OpenRoom};
 use crate::program;
+
+/// Where a home keeps what it knows of hosts in the network.
+const HOSTS: &str = "hosts";
 
 /// The global options, and what they lead to.
 pub(crate) struct Context {
@@ -37,9 +43,24 @@ impl Context {
         Self { global }
     }
 
-    /// The same options with another home.
+    /// The same options with another home, on this machine.
     pub(crate) fn global_in(&self, home: &Path) -> Global {
-        Global { home: home.to_owned(), ..self.global.clone() }
+        Global { home: home.to_owned(), host: None, ..self.global.clone() }
+    }
+
+    /// Where the state of this machine is: of the host, or of a party.
+    pub(crate) fn home_path(&self) -> &Path {
+        &self.global.home
+    }
+
+    /// The host in the network, when there is one.
+    pub(crate) fn host_url(&self) -> Option<&str> {
+        self.global.host.as_deref()
+    }
+
+    /// How a client of a host in the network is set up.
+    pub(crate) fn client_options(&self) -> Options {
+        Options { ca: self.global.ca.clone(), ..Options::new(self.global.home.join(HOSTS)) }
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -69,9 +90,38 @@ impl Context {
         Ok(Home::open_or_create(&self.global.home)?)
     }
 
-    /// A room by name or by the beginning of its id.
-    pub(crate) fn room(&self, name: &str) -> Result<Room> {
-        Ok(self.home()?.room(name)?)
+    /// Who keeps the rooms: this machine, or a host in the network.
+    pub(crate) fn host(&self) -> Result<Host> {
+        match self.host_url() {
+            None => Ok(Host::Local(self.home()?)),
+            Some(url) => {
+                let client = Client::connect(url, &self.client_options());
+                Ok(Host::Remote(client.with_context(|| format!("no connection to {url}"))?))
+            }
+        }
+    }
+
+    /// A room by name or by the beginning of its id, for the party whose key is in `key`.
+    pub(crate) fn room(&self, name: &str, key: Option<&Path>) -> Result<OpenRoom> {
+        let host = self.host()?;
+        // Here the key is not needed to look, so it need not be one.
+        let key = match (&host, key) {
+            (Host::Remote(_), Some(file)) => Some(read_key(file)?),
+            _ => None,
+        };
+        host.room(name, key)
+    }
+
+    /// The room that a command reads.
+    pub(crate) fn read_room(&self, of: &ReadRoom) -> Result<OpenRoom> {
+        self.room(&of.room.room, of.key.as_deref())
+    }
+
+    /// The room in which the party with this key acts, and the party.
+    pub(crate) fn act(&self, room: &RoomOnly, signer: &Signer) -> Result<(OpenRoom, Party)> {
+        let room = self.room(&room.room, Some(&signer.key))?;
+        let party = self.party(room.state(), &signer.key)?;
+        Ok((room, party))
     }
 
     /// How this host runs its workers.
@@ -89,15 +139,15 @@ impl Context {
         })
     }
 
-    /// The party whose key is in `file`, in `room`.
-    pub(crate) fn party(&self, room: &Room, file: &Path) -> Result<Party> {
+    /// The party whose key is in `file`, in a room.
+    pub(crate) fn party(&self, state: &RoomState, file: &Path) -> Result<Party> {
         let key = read_key(file)?;
-        let alias = room.state().party_with_key(&key.public()).cloned().ok_or_else(|| Refused {
+        let alias = state.party_with_key(&key.public()).cloned().ok_or_else(|| Refused {
             reason: ReasonCode::UnknownSigner,
             what: format!(
                 "the key in {} is no collaborator's in the room {}",
                 file.display(),
-                room.state().document().name
+                state.document().name
             ),
         })?;
         Ok(Party { key, alias })
@@ -105,20 +155,16 @@ impl Context {
 }
 
 impl Party {
-    /// Signs `body` as this party's next statement in `room`.
-    pub(crate) fn sign(&self, room: &Room, body: Body) -> Result<Envelope> {
-        let statement = room
-            .state()
-            .next_statement(&self.alias, body, now())
-            .map_err(glovebox_room::RoomError::from)?;
+    /// Signs `body` as this party's next statement in a room.
+    pub(crate) fn sign(&self, state: &RoomState, body: Body) -> Result<Envelope> {
+        let statement = state.next_statement(&self.alias, body, now()).map_err(RoomError::from)?;
         Ok(Envelope::sign(&statement, &self.key)?)
     }
 
     /// Signs `body` and submits it.
-    pub(crate) fn say(&self, room: &mut Room, body: Body) -> Result<()> {
-        let envelope = self.sign(room, body)?;
-        room.submit(&envelope)?;
-        Ok(())
+    pub(crate) fn say(&self, room: &mut OpenRoom, body: Body) -> Result<()> {
+        let envelope = self.sign(room.state(), body)?;
+        room.submit(&envelope)
     }
 }
 

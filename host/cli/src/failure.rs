@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use glovebox_client::ClientError;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_room::RoomError;
 use serde_json::json;
@@ -50,6 +51,7 @@ pub(crate) fn reason(error: &anyhow::Error) -> Option<ReasonCode> {
         cause
             .downcast_ref::<RoomError>()
             .map(RoomError::reason)
+            .or_else(|| cause.downcast_ref::<ClientError>().map(ClientError::reason))
             .or_else(|| cause.downcast_ref::<Refused>().map(|refused| refused.reason))
     })
 }
@@ -86,6 +88,11 @@ fn hint(reason: ReasonCode) -> Option<&'static str> {
             "this machine cannot confine the run (user namespaces, Landlock, seccomp); \
              `--jail off` runs without, and the receipt records it"
         }
+        ReasonCode::Unauthenticated => {
+            "the host takes requests that a key of a collaborator signs within five minutes of its \
+             clock; look at this machine's clock and at `--as`"
+        }
+        ReasonCode::Unavailable => "is it the right `--host`, and does it run?",
         ReasonCode::HomeBusy => "try again when the other command has ended",
         ReasonCode::HomeVersion => {
             "use the program that made this home, or another home with `--home`"

@@ -8,6 +8,7 @@ mod context;
 mod demo;
 mod dry_run;
 mod failure;
+mod host;
 mod output_file;
 mod play;
 mod program;
@@ -82,10 +83,15 @@ fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Notebook(notebook) => commands::notebook::run(&context, &notebook),
         Command::Review(review) => commands::review::run(&context, &review),
         Command::Run(run) => commands::run::run(&context, &run),
+        Command::Cancel(cancel) => commands::cancel::run(&context, &cancel),
         Command::Runs(room) => commands::runs::run(&context, &room),
         Command::Output(output) => commands::output::run(&context, &output),
+        Command::Rule(rule) => commands::rule::run(&context, &rule),
+        Command::Share(share) => commands::share::run(&context, &share),
         Command::Log(room) => commands::log::run(&context, &room),
         Command::Bundle(bundle) => commands::bundle::run(&context, &bundle),
         Command::Verify(verify) => commands::verify::run(&context, &verify),
+        Command::Serve(serve) => commands::serve::run(&context, &serve),
+        Command::Gateway(gateway) => commands::gateway::run(&context, &gateway),
     }
 }

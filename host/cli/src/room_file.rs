@@ -17,6 +17,10 @@ const STANDARD_LIMITS: &str = include_str!("../../../policies/limits/standard.to
 pub(crate) const TEMPLATE: &str = r#"# A room file. Every collaborator accepts exactly what stands here.
 name = "flights-and-weather"
 region = "local"              # where the host keeps and processes the data
+# host_key = "ed25519:…"      # optional: no other host than the one with this key
+# package_provider = "vendor" # optional: a packaged room. This collaborator alone brings notebooks
+                              # and libraries, all hidden; the others run them, and it never sees
+                              # what comes out
 
 [[collaborators]]             # you, the creator, are one of them
 alias = "airline"             # tables are named after it: airline.flights
@@ -33,7 +37,7 @@ readers = "runner"            # or "all": every collaborator reads every output
 time_to_live_days = 30
 
 [logs]
-readers = "author"            # or "all": every collaborator reads log lines and error texts
+readers = "author"            # or "runner", or "all": who reads log lines and error texts
 
 [limits]                      # optional, each overrides policies/limits/standard.toml
 wall_seconds = 600
@@ -44,6 +48,8 @@ wall_seconds = 600
 struct RoomFile {
     name: AssetName,
     region: String,
+    host_key: Option<PublicKey>,
+    package_provider: Option<Alias>,
     collaborators: Vec<Collaborator>,
     #[serde(default)]
     outputs: Outputs,
@@ -66,16 +72,25 @@ impl Default for Outputs {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Logs {
-    readers: LogReaders,
+    readers: Option<LogReaders>,
 }
 
-impl Default for Logs {
-    fn default() -> Self {
-        Self { readers: LogReaders::Author }
-    }
+/// The template of a room file for the host at `url`, which has this key.
+pub(crate) fn template_for(url: &str, host_key: &PublicKey) -> String {
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    let quoted = toml::Value::String(host.to_owned());
+    let region = format!("region = {quoted}");
+    let key = format!("host_key = \"{host_key}\"\n");
+    let lines = TEMPLATE.split_inclusive('\n').map(|line| match line {
+        line if line.starts_with("region = ") => line.replacen("region = \"local\"", &region, 1),
+        line if line.starts_with("# host_key = ") => key.clone(),
+        line => line.to_owned(),
+    });
+    lines.collect()
 }
 
 /// Reads a room file into the document that the creator signs.
@@ -87,21 +102,29 @@ pub(crate) fn parse(
     nonce: String,
 ) -> Result<RoomDocument> {
     let file: RoomFile = toml::from_str(text)?;
+    if file.host_key.is_some_and(|wanted| wanted != host_key) {
+        bail!("it is for another host: this one's key is {host_key}");
+    }
     let creator = creator_alias(&file.collaborators, creator)?;
+    // Of a packaged room nobody but the runner reads anything.
+    let log_readers = match file.package_provider {
+        Some(_) => LogReaders::Runner,
+        None => LogReaders::Author,
+    };
     Ok(RoomDocument {
         collaborators: file.collaborators,
         created,
         creator,
         host_key,
         limits: limits(file.limits)?,
-        log_readers: file.logs.readers,
+        log_readers: file.logs.readers.unwrap_or(log_readers),
         name: file.name,
         nonce,
         outputs: OutputSettings {
             readers: file.outputs.readers,
             time_to_live_days: file.outputs.time_to_live_days,
         },
-        package_provider: None,
+        package_provider: file.package_provider,
         region: file.region,
     })
 }
@@ -120,4 +143,58 @@ fn limits(overrides: BTreeMap<String, toml::Value>) -> Result<Limits> {
         toml::from_str(STANDARD_LIMITS).context("the standard limits are not valid")?;
     table.extend(overrides);
     table.try_into().context("[limits]")
+}
+
+#[cfg(test)]
+mod tests {
+    use glovebox_contract::key::PrivateKey;
+
+    use super::*;
+
+    fn key(seed: u8) -> PublicKey {
+        PrivateKey::from_seed(&[seed; 32]).public()
+    }
+
+    fn read(top: &str) -> Result<RoomDocument> {
+        let mut text = format!("name = \"r\"\nregion = \"here\"\n{top}\n");
+        for (alias, seed) in [("vendor", 1), ("shop", 2)] {
+            let key = key(seed);
+            text += &format!(
+                "[[collaborators]]\nalias = \"{alias}\"\norganisation = \"x\"\npublic_key = \"{key}\"\n"
+            );
+        }
+        parse(&text, &key(1), key(9), 1, "0".repeat(32))
+    }
+
+    #[test]
+    fn a_room_file_may_name_its_host() {
+        assert_eq!(read("").unwrap().host_key, key(9));
+        assert_eq!(read(&format!("host_key = \"{}\"", key(9))).unwrap().host_key, key(9));
+        let error = read(&format!("host_key = \"{}\"", key(8))).unwrap_err().to_string();
+        assert!(error.contains("another host"), "{error}");
+    }
+
+    #[test]
+    fn logs_of_a_packaged_room_are_for_the_runner() {
+        let plain = read("").unwrap();
+        assert_eq!((plain.package_provider, plain.log_readers), (None, LogReaders::Author));
+        let packaged = read("package_provider = \"vendor\"").unwrap();
+        assert_eq!(packaged.package_provider.unwrap().as_str(), "vendor");
+        assert_eq!(packaged.log_readers, LogReaders::Runner);
+        assert!(read("package_providers = \"vendor\"").is_err(), "unknown fields are refused");
+    }
+
+    #[test]
+    fn templates_are_room_files() {
+        let text = template_for("https://rooms.example.org:8443/", &key(9));
+        let filled = text.replace("ed25519:…", &key(1).to_string());
+        // Both collaborators have the same key in it, which the document refuses later.
+        let document = parse(&filled, &key(1), key(9), 1, "0".repeat(32)).unwrap();
+        assert_eq!(document.region, "rooms.example.org:8443");
+        assert_eq!(document.host_key, key(9));
+        assert!(parse(&filled, &key(1), key(8), 1, "0".repeat(32)).is_err());
+        let local = TEMPLATE.replace("ed25519:…", &key(1).to_string());
+        assert_eq!(parse(&local, &key(1), key(8), 1, "0".repeat(32)).unwrap().region, "local");
+        template_for("http://\"\n:1", &key(9)).parse::<toml::Table>().unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::terminal::{self, print_json};
 
 pub(crate) fn run(context: &Context, bundle: &Bundle) -> Result<ExitCode> {
-    let room = context.room(&bundle.room.room)?;
+    let room = context.read_room(&bundle.room)?;
     let bytes = room.bundle()?;
     let file = bundle.output.display();
     std::fs::write(&bundle.output, &bytes).with_context(|| format!("cannot write {file}"))?;

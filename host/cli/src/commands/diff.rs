@@ -12,12 +12,13 @@ use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, AssetName};
 use glovebox_contract::state::{Notebook, RevisionStatus, RoomState, Version};
 use glovebox_contract::statement::Decision;
-use glovebox_room::{Room, RoomError};
+use glovebox_room::RoomError;
 use glovebox_sandbox::Inspection;
 use serde_json::{Value, json};
 
 use crate::arguments::Diff;
 use crate::context::{self, Context};
+use crate::host::OpenRoom;
 use crate::terminal::print_json;
 use crate::words;
 
@@ -64,13 +65,13 @@ fn files(old: &Path, new: &Path) -> Result<Compared> {
 }
 
 fn revisions(context: &Context, diff: &Diff) -> Result<Compared> {
-    let room = context.room(&diff.old).with_context(|| {
+    let room = context.room(&diff.old, diff.key.as_deref()).with_context(|| {
         format!("`{}` is neither a component beside another nor a room", diff.old)
     })?;
     let notebook: AssetName = diff.new.parse().context("the name of the notebook")?;
     let notebook = room.state().notebook(&notebook).map_err(RoomError::from)?;
     let party = match &diff.key {
-        Some(key) => Some(context.party(&room, key)?.alias),
+        Some(key) => Some(context.party(room.state(), key)?.alias),
         None => None,
     };
     let new = match &diff.new_revision {
@@ -103,7 +104,7 @@ fn bound(version: &Version) -> Result<RevisionFacts<'_>> {
     Ok(RevisionFacts { revision: bound.revision(), manifest: &version.asset().manifest })
 }
 
-fn side(room: &Room, version: &Version) -> Result<Side> {
+fn side(room: &OpenRoom, version: &Version) -> Result<Side> {
     let asset = version.asset();
     let inspection = glovebox_sandbox::inspect(&room.component(&asset.component)?)?;
     let name = match version.revision_digest() {

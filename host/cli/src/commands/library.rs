@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::arguments::{Library, RoomOnly, Signer};
 use crate::context::Context;
-use crate::terminal::{self, plain, print_json};
+use crate::host::ComponentAsset;
+use crate::terminal::{plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Library) -> Result<ExitCode> {
     let Library::Add { room, component, signer } = command;
@@ -19,8 +20,7 @@ pub(crate) fn run(context: &Context, command: &Library) -> Result<ExitCode> {
 }
 
 fn add(context: &Context, room: &RoomOnly, component: &Path, signer: &Signer) -> Result<()> {
-    let mut room = context.room(&room.room)?;
-    let party = context.party(&room, &signer.key)?;
+    let (mut room, party) = context.act(room, signer)?;
     let file = component.display();
     let bytes = std::fs::read(component).with_context(|| format!("cannot read {file}"))?;
     let inspection = glovebox_sandbox::inspect(&bytes)
@@ -36,11 +36,8 @@ fn add(context: &Context, room: &RoomOnly, component: &Path, signer: &Signer) ->
         interfaces: inspection.imports,
         manifest: manifest.clone(),
     })));
-    let envelope = party.sign(&room, body)?;
-    let bar = terminal::spinner(context.quiet(), format!("checking and compiling {file}"));
-    let added = room.add_library(&context.worker_settings()?, &envelope, &bytes);
-    bar.finish_and_clear();
-    added?;
+    let envelope = party.sign(room.state(), body)?;
+    room.add_component(context, ComponentAsset::Library, &envelope, (component, &bytes))?;
     let users = users(room.state(), manifest.name.as_str());
     if context.json() {
         return print_json(&json!({

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::arguments::RoomOnly;
+use crate::arguments::ReadRoom;
 use crate::context::Context;
 use crate::terminal::{self, plain, print_json};
 
-pub(crate) fn run(context: &Context, room: &RoomOnly) -> Result<ExitCode> {
-    let room = context.room(&room.room)?;
+pub(crate) fn run(context: &Context, room: &ReadRoom) -> Result<ExitCode> {
+    let room = context.read_room(room)?;
     let entries = room.entries()?;
     if context.json() {
         let entries: Vec<_> = entries
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, room: &RoomOnly) -> Result<ExitCode> {
             })
             .collect();
         print_json(
-            &json!({ "room": room.id(), "checkpoint": room.checkpoint(), "entries": entries }),
+            &json!({ "room": room.state().id(), "checkpoint": room.checkpoint(), "entries": entries }),
         )?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -7,21 +7,20 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, TableName};
-use glovebox_contract::parameter::{ParameterType, ParameterValue};
 use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset, TableBinding};
-use glovebox_room::Room;
 use serde_json::json;
 
 use super::room::newest_revision;
-use crate::arguments::{BindingOption, Notebook, RoomOnly, Signer};
+use crate::arguments::{BindingOption, Moment, Notebook, RoomOnly, Signer};
 use crate::context::{self, Context};
+use crate::host::{ComponentAsset, OpenRoom};
 use crate::terminal::{self, print_json};
 
 pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
     match command {
         Notebook::Add { room, component, runners, bindings, cutover, signer } => {
             let bindings = bound(bindings)?;
-            add(context, room, component, (runners, bindings), cutover.as_deref(), signer)?;
+            add(context, room, component, (runners, bindings), cutover.as_ref(), signer)?;
         }
         Notebook::Result { of, output } => super::result::run(context, of, output.as_deref())?,
     }
@@ -33,11 +32,10 @@ fn add(
     room: &RoomOnly,
     component: &Path,
     (runners, bindings): (&[Alias], BTreeMap<TableName, TableBinding>),
-    cutover: Option<&str>,
+    cutover: Option<&Moment>,
     signer: &Signer,
 ) -> Result<()> {
-    let mut room = context.room(&room.room)?;
-    let party = context.party(&room, &signer.key)?;
+    let (mut room, party) = context.act(room, signer)?;
     let file = component.display();
     let bytes = std::fs::read(component).with_context(|| format!("cannot read {file}"))?;
     let inspection = glovebox_sandbox::inspect(&bytes)
@@ -45,28 +43,24 @@ fn add(
     let manifest = inspection
         .manifest
         .ok_or_else(|| anyhow!("{file} has no manifest: build it with `glovebox build`"))?;
-    let cutover = cutover.map(parse_time).transpose()?;
     let body = Body::Asset(AssetStatement::Notebook(Box::new(NotebookAsset {
         bindings,
         component: inspection.digest,
         component_bytes: bytes.len() as u64,
-        cutover,
+        cutover: cutover.map(|moment| moment.from(context::now())),
         hidden: inspection.source.is_empty(),
         interfaces: inspection.imports,
         manifest: manifest.clone(),
         runners: runners.iter().cloned().collect(),
     })));
-    let envelope = party.sign(&room, body)?;
-    let bar = terminal::spinner(context.quiet(), format!("checking and compiling {file}"));
-    let added = room.add_notebook(&context.worker_settings()?, &envelope, &bytes);
-    bar.finish_and_clear();
-    added?;
+    let envelope = party.sign(room.state(), body)?;
+    room.add_component(context, ComponentAsset::Notebook, &envelope, (component, &bytes))?;
     report(context, &room, &manifest, party.alias.as_str())
 }
 
-fn report(context: &Context, room: &Room, manifest: &Manifest, author: &str) -> Result<()> {
+fn report(context: &Context, room: &OpenRoom, manifest: &Manifest, author: &str) -> Result<()> {
     let name = manifest.name.as_str();
-    let revision = newest_revision(room, name);
+    let revision = newest_revision(room.state(), name);
     if context.json() {
         return print_json(&json!({
             "notebook": name,
@@ -116,15 +110,4 @@ fn bound(options: &[BindingOption]) -> Result<BTreeMap<TableName, TableBinding>>
         (input.clone(), TableBinding { columns, table })
     });
     Ok(bound.collect())
-}
-
-/// A Unix time in seconds, or the beginning of a day.
-fn parse_time(text: &str) -> Result<u64> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(seconds);
-    }
-    match ParameterValue::parse(ParameterType::Date, text) {
-        Ok(ParameterValue::Date(days)) => Ok(u64::try_from(days)? * 86_400),
-        _ => Err(anyhow!("`{text}` is neither a Unix time nor a day; now is {}", context::now())),
-    }
 }

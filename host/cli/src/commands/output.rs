@@ -7,13 +7,14 @@ use anyhow::{Result, anyhow};
 use glovebox_contract::name::{Identifier, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::OutputFile;
-use glovebox_contract::state::Run;
+use glovebox_contract::state::{RoomState, Run};
 use glovebox_contract::statement::{Body, OutputRead};
-use glovebox_room::{Room, RoomError};
+use glovebox_room::RoomError;
 use serde_json::{Map, json};
 
 use crate::arguments::{Output, OutputOf};
 use crate::context::{Context, Party};
+use crate::host::OpenRoom;
 use crate::output_file;
 use crate::terminal::{self, print_json};
 
@@ -39,16 +40,15 @@ pub(crate) fn run(context: &Context, command: &Output) -> Result<ExitCode> {
 
 /// A room, a run in it, and the party that reads.
 pub(crate) struct Opened {
-    pub(crate) room: Room,
+    pub(crate) room: OpenRoom,
     pub(crate) party: Party,
     pub(crate) run: RunId,
 }
 
 impl Opened {
     pub(crate) fn new(context: &Context, of: &OutputOf, counts: fn(&Run) -> bool) -> Result<Self> {
-        let room = context.room(&of.room.room)?;
-        let party = context.party(&room, &of.signer.key)?;
-        let run = find_run(&room, &of.run, counts)?;
+        let (room, party) = context.act(&of.room, &of.signer)?;
+        let run = find_run(room.state(), &of.run, counts)?;
         Ok(Self { room, party, run })
     }
 
@@ -65,8 +65,11 @@ impl Opened {
     /// Opens one output. The read is in the log, signed by the party, before the first byte.
     fn read(&mut self, table: &Identifier) -> Result<File> {
         let body = Body::OutputRead(OutputRead { output: table.clone(), run: self.run });
-        let envelope = self.party.sign(&self.room, body)?;
-        Ok(self.room.read_output(&envelope)?.file)
+        let envelope = self.party.sign(self.room.state(), body)?;
+        let run = self.room.state().run(&self.run).ok();
+        let outputs = run.and_then(|run| run.receipt()?.outputs());
+        let expected = outputs.and_then(|outputs| outputs.get(table)).copied();
+        self.room.read_output(&envelope, expected)
     }
 }
 
@@ -75,8 +78,8 @@ fn with_outputs(run: &Run) -> bool {
 }
 
 /// A run by id, by the beginning of its id, or `latest`: the latest that counts.
-fn find_run(room: &Room, text: &str, counts: fn(&Run) -> bool) -> Result<RunId> {
-    let runs = room.state().runs();
+pub(crate) fn find_run(state: &RoomState, text: &str, counts: fn(&Run) -> bool) -> Result<RunId> {
+    let runs = state.runs();
     if text == "latest" {
         let latest = runs.rev().find(|run| counts(run));
         return latest.map(|run| *run.id()).ok_or_else(|| {
@@ -96,7 +99,8 @@ fn find_run(room: &Room, text: &str, counts: fn(&Run) -> bool) -> Result<RunId> 
 
 fn list(context: &Context, of: &OutputOf) -> Result<()> {
     let opened = Opened::new(context, of, with_outputs)?;
-    opened.room.readable_outputs(&opened.run, &opened.party.alias)?;
+    let (state, now) = (opened.room.state(), opened.room.now());
+    state.may_read_output(&opened.run, &opened.party.alias, now).map_err(RoomError::from)?;
     let outputs = opened.outputs()?;
     if context.json() {
         let outputs: Map<_, _> =

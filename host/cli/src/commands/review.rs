@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::Alias;
+use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::{Body, Decision, Review as ReviewStatement};
-use glovebox_room::Room;
 use serde_json::json;
 
 use crate::arguments::Review;
@@ -14,8 +14,7 @@ use crate::context::Context;
 use crate::terminal::print_json;
 
 pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
-    let mut room = context.room(&review.room.room)?;
-    let party = context.party(&room, &review.signer.key)?;
+    let (mut room, party) = context.act(&review.room, &review.signer)?;
     let choice = &review.decision;
     let (decision, revision) = match (choice.approve, choice.reject, choice.revoke) {
         (Some(digest), _, _) => (Decision::Approve, digest),
@@ -30,7 +29,7 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
         notebook: review.notebook.clone(),
         revision,
     });
-    let before = approved_before(&room, review, &revision, &party.alias);
+    let before = approved_before(room.state(), review, &revision, &party.alias);
     party.say(&mut room, body)?;
     if context.json() {
         print_json(
@@ -52,13 +51,13 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
 
 /// The revision of the same notebook that the party approved last, if this is another.
 fn approved_before(
-    room: &Room,
+    state: &RoomState,
     review: &Review,
     revision: &Blake3Digest,
     party: &Alias,
 ) -> Option<Blake3Digest> {
-    let notebook = room.state().notebook(&review.notebook).ok()?;
+    let notebook = state.notebook(&review.notebook).ok()?;
     let version = notebook.version(revision)?;
-    let before = super::diff::reviewed_before(room.state(), notebook, version, Some(party))?;
+    let before = super::diff::reviewed_before(state, notebook, version, Some(party))?;
     before.revision_digest().copied()
 }

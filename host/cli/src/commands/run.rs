@@ -5,28 +5,49 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::name::{AssetName, Identifier};
 use glovebox_contract::receipt::{Outcome, Receipt};
 use glovebox_contract::statement::{Body, RunRequest};
 use glovebox_job::event::LogLevel;
-use glovebox_room::run::{EndedRun, RunObserver, RunStage};
-use glovebox_room::{Room, RoomError};
+use glovebox_room::RoomError;
+use glovebox_room::run::{RunObserver, RunStage};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::arguments::Run;
 use crate::context::{Context, Party};
 use crate::failure::Refused;
+use crate::host::{EndedRun, OpenRoom};
 use crate::terminal::{self, plain, print_json};
 
 pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
-    let mut room = context.room(&run.room.room)?;
-    let party = context.party(&room, &run.signer.key)?;
-    let settings = context.worker_settings()?;
-    let body = request(&room, &party, run)?;
-    let envelope = party.sign(&room, body)?;
+    let (room, party) = context.act(&run.room, &run.signer)?;
+    let wanted =
+        Wanted { notebook: &run.notebook, parameters: &run.parameters, revision: run.revision };
+    run_in(context, room, &party, &wanted)
+}
+
+/// What a party wants to run.
+pub(super) struct Wanted<'a> {
+    pub(super) notebook: &'a AssetName,
+    pub(super) parameters: &'a [(Identifier, String)],
+    /// The newest approved one when there is none.
+    pub(super) revision: Option<Blake3Digest>,
+}
+
+/// Runs in a room that is open.
+pub(super) fn run_in(
+    context: &Context,
+    mut room: OpenRoom,
+    party: &Party,
+    run: &Wanted<'_>,
+) -> Result<ExitCode> {
+    let body = request(&room, party, run)?;
+    let envelope = party.sign(room.state(), body)?;
     let mut watch = Watch::new(context.quiet(), run.notebook.as_str());
     let started = Instant::now();
-    let ended = room.run(&settings, &envelope, &mut watch);
+    let ended = room.run(context, &envelope, &mut watch);
     let request_to_receipt = started.elapsed();
     watch.bar.finish_and_clear();
     let ended = ended?;
@@ -59,16 +80,16 @@ pub(crate) fn run(context: &Context, run: &Run) -> Result<ExitCode> {
 
 /// The request to sign. What the room would refuse is asked all the same, as far as it can be
 /// said: the room answers, and its log has the refusal.
-fn request(room: &Room, party: &Party, run: &Run) -> Result<Body, RoomError> {
+fn request(room: &OpenRoom, party: &Party, run: &Wanted<'_>) -> Result<Body, RoomError> {
     let state = room.state();
     let given: BTreeMap<String, String> =
         run.parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     let (revision, parameters) =
-        match state.approved(&run.notebook, run.revision.as_ref(), &party.alias, room.now()) {
+        match state.approved(run.notebook, run.revision.as_ref(), &party.alias, room.now()) {
             Ok(approved) => (*approved.revision().digest(), approved.read_parameters(&given)?),
             Err(refusal) => {
                 let newest =
-                    || state.notebook(&run.notebook).ok()?.latest()?.revision_digest().copied();
+                    || state.notebook(run.notebook).ok()?.latest()?.revision_digest().copied();
                 let revision = run.revision.or_else(newest).ok_or(refusal)?;
                 (revision, BTreeMap::new())
             }

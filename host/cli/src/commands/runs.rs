@@ -7,12 +7,12 @@ use glovebox_contract::receipt::Outcome;
 use glovebox_contract::state::{Run, RunStatus};
 use serde_json::{Value, json};
 
-use crate::arguments::RoomOnly;
+use crate::arguments::ReadRoom;
 use crate::context::Context;
 use crate::terminal::{self, print_json};
 
-pub(crate) fn run(context: &Context, room: &RoomOnly) -> Result<ExitCode> {
-    let room = context.room(&room.room)?;
+pub(crate) fn run(context: &Context, room: &ReadRoom) -> Result<ExitCode> {
+    let room = context.read_room(room)?;
     let runs = room.state().runs();
     if context.json() {
         print_json(&runs.map(as_json).collect::<Vec<_>>())?;
@@ -50,7 +50,9 @@ fn row(run: &Run) -> [String; 7] {
 fn outcome(run: &Run) -> String {
     match run.status() {
         RunStatus::Ended { receipt, .. } => receipt.outcome.to_string(),
+        RunStatus::Started if run.cancelled() => "cancelled, ending".into(),
         RunStatus::Started => "running".into(),
+        RunStatus::Requested if run.cancelled() => "cancelled".into(),
         RunStatus::Requested => "asked for".into(),
         RunStatus::Refused { reason, .. } => format!("refused: {reason}"),
     }
@@ -75,6 +77,7 @@ pub(crate) fn as_json(run: &Run) -> Value {
         "parameters": run.parameters(),
         "requested_at": run.requested_at(),
         "started_at": run.started_at(),
+        "cancelled_at": run.cancelled_at(),
         "jail": run.start().map(|start| start.jail),
         "outcome": word,
         "reason": reason,

@@ -1,7 +1,6 @@
 //! `glovebox table`: offers a table to a room.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -9,21 +8,21 @@ use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::join_key::JoinKey;
 use glovebox_contract::name::TableName;
 use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
-use glovebox_room::Room;
-use glovebox_room::tables::DescribedTable;
 use serde_json::json;
 
 use crate::arguments::{JoinKeyOption, Table};
 use crate::commands::keys;
 use crate::context::{Context, Party};
+use crate::host::{OfferedRows, OpenRoom, RowSource, Rows};
 use crate::terminal::{self, plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Table) -> Result<ExitCode> {
     let Table::Add { room, table, from, aliases, columns, join_keys, description, signer } =
         command;
-    let mut room = context.room(&room.room)?;
-    let party = context.party(&room, &signer.key)?;
-    let described = describe(context, table, from)?.publish_as(published(aliases)?)?;
+    let (mut room, party) = context.act(room, signer)?;
+    let source = RowSource { name: table, aliases: published(aliases)?, rows: Rows::Files(from) };
+    let doing = format!("reading the columns of {}", from.display());
+    let described = room.describe(context, source, &doing)?;
     let columns = columns.as_deref().unwrap_or_default();
     let offer = Offer { name: table, columns, join_keys, description };
     offer.make(context, &mut room, &party, &described)?;
@@ -44,9 +43,9 @@ impl Offer<'_> {
     pub(super) fn make(
         &self,
         context: &Context,
-        room: &mut Room,
+        room: &mut OpenRoom,
         party: &Party,
-        described: &DescribedTable,
+        described: &OfferedRows,
     ) -> Result<()> {
         let offered = described.select(self.columns)?;
         let join_keys = keys::declarations(self.join_keys)?;
@@ -56,10 +55,10 @@ impl Offer<'_> {
             description: self.description.to_owned(),
             join_keys,
             name: self.name.clone(),
-            view: described.definition(),
+            view: described.definition,
         };
         let body = Body::Asset(AssetStatement::Table(asset.clone()));
-        room.add_table(&party.sign(room, body)?, described)?;
+        room.add_table(&party.sign(room.state(), body)?, described)?;
         report(context, party, &asset, described)
     }
 }
@@ -68,37 +67,39 @@ fn report(
     context: &Context,
     party: &Party,
     asset: &TableAsset,
-    described: &DescribedTable,
+    described: &OfferedRows,
 ) -> Result<()> {
     let TableAsset { name, columns: offered, join_keys, view, .. } = asset;
-    let columns = described.columns().into_iter();
-    let withheld: Vec<_> =
-        columns.filter(|column| !offered.contains(column)).map(|column| column.name).collect();
+    let columns = described.columns.iter();
+    let withheld: Vec<_> = columns
+        .filter(|column| !offered.contains(column))
+        .map(|column| column.name.clone())
+        .collect();
     if context.json() {
         return print_json(&json!({
             "table": name,
             "view": view,
             "columns": offered,
             "withheld": withheld,
-            "aliases": described.aliases(),
+            "aliases": described.aliases,
             "join_keys": join_keys,
-            "files": described.files(),
-            "bytes": described.bytes(),
+            "files": described.files,
+            "bytes": described.bytes,
         }));
     }
     println!(
         "{} offers {}{name} ({} in {} file{})",
         party.alias,
         if view.is_some() { "the view " } else { "" },
-        terminal::bytes(described.bytes()),
-        described.files(),
-        if described.files() == 1 { "" } else { "s" }
+        terminal::bytes(described.bytes),
+        described.files,
+        if described.files == 1 { "" } else { "s" }
     );
     println!("  offered:  {}", plain(&terminal::columns(offered)));
     if let Some(definition) = view {
         println!("  query:    {definition}; nobody else is told its text");
     }
-    for (name, column) in described.aliases() {
+    for (name, column) in &described.aliases {
         println!("  {} is `{}` in the files; nobody else is told", plain(name), plain(column));
     }
     if !withheld.is_empty() {
@@ -133,12 +134,4 @@ fn check_join_keys(join_keys: &BTreeMap<String, JoinKey>, offered: &[Column]) ->
         }
     }
     Ok(())
-}
-
-fn describe(context: &Context, table: &TableName, from: &Path) -> Result<DescribedTable> {
-    let bar =
-        terminal::spinner(context.quiet(), format!("reading the columns of {}", from.display()));
-    let described = DescribedTable::read(&context.worker_settings()?, table, from, None);
-    bar.finish_and_clear();
-    Ok(described?)
 }

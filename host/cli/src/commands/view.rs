@@ -6,26 +6,23 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use glovebox_contract::name::Identifier;
-use glovebox_room::tables::DescribedTable;
 
 use super::table::Offer;
 use crate::arguments::View;
 use crate::context::Context;
-use crate::terminal;
+use crate::host::{RowSource, Rows};
 
 pub(crate) fn run(context: &Context, command: &View) -> Result<ExitCode> {
     let View::Add { room, view, sql, tables, columns, join_keys, description, signer } = command;
-    let mut room = context.room(&room.room)?;
-    let party = context.party(&room, &signer.key)?;
+    let (mut room, party) = context.act(room, signer)?;
     let file = sql.display();
     let sql = std::fs::read_to_string(sql).with_context(|| format!("cannot read {file}"))?;
-    let bar = terminal::spinner(context.quiet(), format!("planning {file}"));
-    let described =
-        DescribedTable::read_view(&context.worker_settings()?, view, &sql, &named(tables)?);
-    bar.finish_and_clear();
+    let rows = Rows::View { sql: &sql, tables: named(tables)? };
+    let source = RowSource { name: view, aliases: BTreeMap::new(), rows };
+    let described = room.describe(context, source, &format!("planning {file}"))?;
     let columns = columns.as_deref().unwrap_or_default();
     let offer = Offer { name: view, columns, join_keys, description };
-    offer.make(context, &mut room, &party, &described?)?;
+    offer.make(context, &mut room, &party, &described)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -56,7 +56,7 @@ impl Stage {
             .collect::<Result<_>>()?;
         let mut room = create(&inner, &parties, &author)?;
         for party in parties.values().filter(|party| party.alias != author) {
-            party.say(&mut room, Body::Accept)?;
+            room.submit(&party.sign(room.state(), Body::Accept)?)?;
         }
         Ok(Self { room, author, parties, settings: inner.worker_settings()?, home })
     }
@@ -85,7 +85,7 @@ impl Stage {
             manifest,
         };
         let body = Body::Asset(AssetStatement::Library(Box::new(asset)));
-        let envelope = self.party(&self.author)?.sign(&self.room, body)?;
+        let envelope = self.party(&self.author)?.sign(self.room.state(), body)?;
         self.room.add_library(&self.settings, &envelope, bytes)?;
         Ok(())
     }
@@ -104,7 +104,7 @@ impl Stage {
             runners: [self.author.clone()].into(),
         };
         let body = Body::Asset(AssetStatement::Notebook(Box::new(asset)));
-        let envelope = self.party(&self.author)?.sign(&self.room, body)?;
+        let envelope = self.party(&self.author)?.sign(self.room.state(), body)?;
         self.room.add_notebook(&self.settings, &envelope, bytes)?;
         Ok(())
     }
@@ -120,7 +120,7 @@ impl Stage {
             view: None,
         }));
         let owner: Alias = table.schema().parse()?;
-        let envelope = self.party(&owner)?.sign(&self.room, body)?;
+        let envelope = self.party(&owner)?.sign(self.room.state(), body)?;
         self.room.add_table(&envelope, &described)?;
         Ok(())
     }
@@ -134,7 +134,7 @@ impl Stage {
             name: volume.clone(),
         }));
         let owner: Alias = volume.schema().parse()?;
-        let envelope = self.party(&owner)?.sign(&self.room, body)?;
+        let envelope = self.party(&owner)?.sign(self.room.state(), body)?;
         self.room.add_volume(&envelope, &measured)?;
         Ok(())
     }
@@ -155,7 +155,7 @@ impl Stage {
                 notebook: notebook.clone(),
                 revision,
             };
-            party.say(&mut self.room, Body::Review(review))?;
+            self.room.submit(&party.sign(self.room.state(), Body::Review(review))?)?;
         }
         Ok(())
     }
@@ -177,7 +177,7 @@ impl Stage {
                 .map_err(glovebox_room::RoomError::from)?,
             revision: *approved.revision().digest(),
         });
-        let envelope = self.party(&self.author)?.sign(&self.room, body)?;
+        let envelope = self.party(&self.author)?.sign(self.room.state(), body)?;
         let started = Instant::now();
         let ended = self.room.run(&self.settings, &envelope, &mut ())?;
         let took = started.elapsed();
@@ -188,7 +188,7 @@ impl Stage {
     /// An output of a run, read by its runner.
     pub(super) fn output(&mut self, played: &Played, name: &Identifier) -> Result<std::fs::File> {
         let body = Body::OutputRead(OutputRead { output: name.clone(), run: played.ended.run });
-        let envelope = self.party(&self.author)?.sign(&self.room, body)?;
+        let envelope = self.party(&self.author)?.sign(self.room.state(), body)?;
         Ok(self.room.read_output(&envelope)?.file)
     }
 }

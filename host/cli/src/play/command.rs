@@ -94,7 +94,7 @@ impl Stage<'_> {
         match name.split_whitespace().collect::<Vec<_>>().as_slice() {
             ["room"] => Ok(self.story.room.to_string()),
             ["revision", notebook] => {
-                crate::commands::room::newest_revision(&self.room()?, notebook)
+                crate::commands::room::newest_revision(self.room()?.state(), notebook)
             }
             ["revision", notebook, version] => self.revision_of(notebook, version),
             _ => bail!(
@@ -119,6 +119,7 @@ impl Stage<'_> {
     }
 
     pub(super) fn room(&self) -> Result<Room> {
-        Context::new(self.context.global_in(Path::new(HOME))).room(self.story.room.as_str())
+        let home = Context::new(self.context.global_in(Path::new(HOME))).home()?;
+        Ok(home.room(self.story.room.as_str())?)
     }
 }

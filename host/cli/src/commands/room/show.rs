@@ -3,17 +3,17 @@
 use anyhow::Result;
 use glovebox_contract::column::Column;
 use glovebox_contract::library::{FunctionDeclaration, FunctionKind};
-use glovebox_contract::state::{Library, Notebook, RevisionStatus, RoomState};
+use glovebox_contract::state::{
+    Library, Notebook, ReviewRecord, RevisionStatus, RoomState, Version,
+};
 use glovebox_contract::statement::TableBinding;
-use glovebox_room::Room as OpenRoom;
 use serde_json::{Value, json};
 
-use crate::commands::keys;
+use crate::commands::{keys, rule, share};
 use crate::context::{self, Context};
 use crate::terminal::{self, plain, print_json};
 
-pub(super) fn show(context: &Context, room: &OpenRoom) -> Result<()> {
-    let state = room.state();
+pub(super) fn show(context: &Context, state: &RoomState) -> Result<()> {
     if context.json() {
         return print_json(&as_json(state));
     }
@@ -26,6 +26,9 @@ pub(super) fn show(context: &Context, room: &OpenRoom) -> Result<()> {
         document.outputs.time_to_live_days,
         word(&document.log_readers),
     );
+    if let Some(provider) = &document.package_provider {
+        println!("packaged: {provider} brings the code, hidden, and never reads what comes out");
+    }
     if let Some(pause) = state.pause() {
         println!("PAUSED by {}: {}", pause.by(), plain(pause.comment()));
     }
@@ -37,7 +40,20 @@ pub(super) fn show(context: &Context, room: &OpenRoom) -> Result<()> {
     for notebook in state.notebooks() {
         show_notebook(state, notebook);
     }
+    show_all("Rules", rule::sentences(state));
+    show_all("Shared", share::lines(state, context::now()));
     Ok(())
+}
+
+/// A heading and its lines, when there are any.
+fn show_all(heading: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    println!("\n{heading}");
+    for line in lines {
+        println!("  {line}");
+    }
 }
 
 fn show_members(state: &RoomState) {
@@ -158,13 +174,11 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
             Err(refusal) => println!("      revision  none: {}", plain(refusal.detail())),
         }
         println!("      {}", status_text(&status));
-        let reviews =
-            version.revision_digest().map(|digest| notebook.reviews(digest)).unwrap_or_default();
-        for review in reviews {
-            let comment = if review.comment.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", plain(&review.comment))
+        for review in reviews(state, notebook, version) {
+            let comment = match &review.auto_approved {
+                Some(rule) => format!(" by its rule {rule}"),
+                None if review.comment.is_empty() => String::new(),
+                None => format!(": {}", plain(&review.comment)),
             };
             println!(
                 "      {} {} {}{comment}",
@@ -174,6 +188,12 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
             );
         }
     }
+}
+
+/// What the parties said about a version, and which of their rules spoke for them.
+fn reviews(state: &RoomState, notebook: &Notebook, version: &Version) -> Vec<ReviewRecord> {
+    let digest = version.revision_digest();
+    digest.and_then(|digest| state.reviews(notebook.name(), digest).ok()).unwrap_or_default()
 }
 
 fn status_text(status: &RevisionStatus) -> String {
@@ -231,6 +251,8 @@ fn as_json(state: &RoomState) -> Value {
         "volumes": state.volumes().collect::<Vec<_>>(),
         "libraries": state.libraries().map(library_json).collect::<Vec<_>>(),
         "notebooks": notebooks,
+        "rules": rule::as_json(state),
+        "recipients": share::as_json(state, context::now()),
         "paused": state.pause().map(|pause| json!({ "by": pause.by(), "comment": pause.comment() })),
         "statements": state.statements(),
     })
@@ -259,14 +281,12 @@ fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
         .zip(statuses)
         .map(|(version, status)| {
             let asset = version.asset();
-            let reviews: Vec<_> = version
-                .revision_digest()
-                .map(|digest| notebook.reviews(digest))
-                .unwrap_or_default()
+            let reviews: Vec<_> = reviews(state, notebook, version)
                 .iter()
                 .map(|review| {
                     json!({
                         "at": review.at,
+                        "auto_approved": review.auto_approved,
                         "party": review.party,
                         "decision": review.decision,
                         "comment": review.comment,

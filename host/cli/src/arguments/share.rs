@@ -1,0 +1,112 @@
+//! What can be said about sharing and about approving in advance.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use glovebox_contract::name::{Alias, AssetName, TableName};
+
+use super::{Moment, ReadRoom, RoomOnly, Signer, Span};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Rule {
+    /// Approve every revision that is offered from now on and that only these collaborators run,
+    /// without a look at it. Your rejection or revocation of a revision outweighs your rules.
+    Add {
+        #[command(flatten)]
+        room: RoomOnly,
+        /// Name of the rule; a rule of yours with this name is replaced.
+        rule: AssetName,
+        /// The collaborator who may run it. A notebook of several runners needs a rule for each.
+        #[arg(long, value_name = "ALIAS")]
+        runner: Alias,
+        /// Whose notebooks [default: everyone's].
+        #[arg(long, value_name = "ALIAS")]
+        author: Option<Alias>,
+        #[command(flatten)]
+        signer: Signer,
+    },
+    /// List the rules of a room, everyone's.
+    List(ReadRoom),
+    /// Take a rule of yours back: what it approved is no longer approved by it.
+    Remove {
+        #[command(flatten)]
+        room: RoomOnly,
+        /// Name of the rule.
+        rule: AssetName,
+        #[command(flatten)]
+        signer: Signer,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Share {
+    /// Make a recipient, or give it another token: writes a profile file that any Delta Sharing
+    /// client opens. The token is made here; the room learns its SHA-256 digest only.
+    Recipient(NewRecipient),
+    /// Let a recipient read outputs that you may read, or a table of yours.
+    Grant {
+        #[command(flatten)]
+        room: RoomOnly,
+        /// Name of the recipient.
+        recipient: AssetName,
+        /// Name of the share, in which the recipient finds it.
+        share: AssetName,
+        #[command(flatten)]
+        what: SharedWhat,
+        /// When the grant ends: a Unix time in seconds, `YYYY-MM-DD`, or how long from now, as `30d`
+        /// [default: with the recipient].
+        #[arg(long, value_name = "TIME")]
+        until: Option<Moment>,
+        #[command(flatten)]
+        signer: Signer,
+    },
+    /// Take a share away from a recipient, or the recipient out of the room, at once.
+    Revoke {
+        #[command(flatten)]
+        room: RoomOnly,
+        /// Name of the recipient.
+        recipient: AssetName,
+        /// Name of the share [default: all of them, and the recipient].
+        share: Option<AssetName>,
+        #[command(flatten)]
+        signer: Signer,
+    },
+    /// List recipients and what is shared with them, everyone's.
+    List(ReadRoom),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewRecipient {
+    #[command(flatten)]
+    pub(crate) room: RoomOnly,
+    /// Name of the recipient.
+    pub(crate) recipient: AssetName,
+    /// When its token ends: how long from now, as `30d`, a Unix time in seconds, or `YYYY-MM-DD`.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Moment,
+    /// Profile file to write, readable by you only [default: the recipient's name with `.share`].
+    #[arg(long, short)]
+    pub(crate) output: Option<PathBuf>,
+    /// Where the host serves Delta Sharing [default: `/delta-sharing` at the `--host`].
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Give a recipient that you have another token.
+    #[arg(long)]
+    pub(crate) rotate: bool,
+    /// How long the old token stays good, at most 7 days [default: it ends at once].
+    #[arg(long, value_name = "SPAN", requires = "rotate")]
+    pub(crate) grace: Option<Span>,
+    #[command(flatten)]
+    pub(crate) signer: Signer,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SharedWhat {
+    /// The outputs of a notebook, or one of them, of every run whose outputs you may read.
+    #[arg(long, value_name = "NOTEBOOK[.OUTPUT]")]
+    pub(crate) output: Option<String>,
+    /// A table of yours.
+    #[arg(long, value_name = "TABLE")]
+    pub(crate) table: Option<TableName>,
+}

@@ -1,0 +1,229 @@
+//! A host and its rooms, in this machine's home or in the network: the same calls for both, so that
+//! every command is written once.
+//!
+//! Whatever a party says is signed in this process. A remote room is folded and verified here as
+//! well: what it shows is what its log says.
+
+mod files;
+mod rows;
+mod runs;
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use glovebox_client::{Client, RemoteRoom, Session};
+use glovebox_contract::digest::ContentDigest;
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::key::{PrivateKey, PublicKey};
+use glovebox_contract::name::{AssetName, RoomId};
+use glovebox_contract::state::RoomState;
+use glovebox_room::room::LogEntry;
+use glovebox_room::{Home, Room, RoomError};
+
+pub(crate) use files::OfferedFiles;
+pub(crate) use rows::{OfferedRows, RowSource, Rows};
+pub(crate) use runs::EndedRun;
+
+use crate::context::Context;
+use crate::terminal;
+
+/// Who keeps the rooms.
+pub(crate) enum Host {
+    Local(Home),
+    Remote(Client),
+}
+
+/// A room of a list.
+pub(crate) struct ListedRoom {
+    pub(crate) id: RoomId,
+    pub(crate) name: AssetName,
+}
+
+/// A room that is open.
+pub(crate) enum OpenRoom {
+    Local(Box<Room>),
+    Remote(Box<RemoteSide>),
+}
+
+/// A room in the network, and the connection of the party that looks at it.
+pub(crate) struct RemoteSide {
+    session: Session,
+    room: RemoteRoom,
+}
+
+impl Host {
+    /// The key with which the host signs.
+    pub(crate) fn key(&self) -> PublicKey {
+        match self {
+            Self::Local(home) => home.host_key(),
+            Self::Remote(client) => client.info().host_key,
+        }
+    }
+
+    /// Creates the room that `envelope`, signed with `key`, says.
+    pub(crate) fn create_room(&self, envelope: &Envelope, key: PrivateKey) -> Result<OpenRoom> {
+        Ok(match self {
+            Self::Local(home) => OpenRoom::Local(Box::new(home.create_room(envelope)?)),
+            Self::Remote(client) => {
+                let session = client.party(key);
+                let room = session.create_room(envelope)?;
+                OpenRoom::Remote(Box::new(RemoteSide { session, room }))
+            }
+        })
+    }
+
+    /// The rooms: all of a home, or those that the party with `key` is in.
+    pub(crate) fn rooms(&self, key: Option<PrivateKey>) -> Result<Vec<ListedRoom>> {
+        Ok(match self {
+            Self::Local(home) => {
+                let rooms = home.rooms()?.into_iter();
+                rooms.map(|room| ListedRoom { id: room.id, name: room.name }).collect()
+            }
+            Self::Remote(client) => {
+                let rooms = client.party(needed(key)?).rooms()?.into_iter();
+                rooms.map(|room| ListedRoom { id: room.id, name: room.name }).collect()
+            }
+        })
+    }
+
+    /// A room by name or by the beginning of its id, for the party with `key`.
+    pub(crate) fn room(&self, name: &str, key: Option<PrivateKey>) -> Result<OpenRoom> {
+        Ok(match self {
+            Self::Local(home) => OpenRoom::Local(Box::new(home.room(name)?)),
+            Self::Remote(client) => {
+                let session = client.party(needed(key)?);
+                let room = session.room(name)?;
+                OpenRoom::Remote(Box::new(RemoteSide { session, room }))
+            }
+        })
+    }
+}
+
+fn needed(key: Option<PrivateKey>) -> Result<PrivateKey> {
+    key.ok_or_else(|| {
+        anyhow!(
+            "a host shows a room to its collaborators only: say who you are with `--as KEY` or \
+             GLOVEBOX_KEY"
+        )
+    })
+}
+
+/// Which assets are components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ComponentAsset {
+    Notebook,
+    Library,
+}
+
+impl OpenRoom {
+    /// The state that the log gives.
+    pub(crate) fn state(&self) -> &RoomState {
+        match self {
+            Self::Local(room) => room.state(),
+            Self::Remote(remote) => remote.room.state(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &AssetName {
+        &self.state().document().name
+    }
+
+    /// The host's time, in Unix seconds.
+    pub(crate) fn now(&self) -> u64 {
+        match self {
+            Self::Local(room) => room.now(),
+            Self::Remote(remote) => remote.room.now(),
+        }
+    }
+
+    /// Every entry of the log, oldest first.
+    pub(crate) fn entries(&self) -> Result<Vec<LogEntry>> {
+        match self {
+            Self::Local(room) => Ok(room.entries()?),
+            Self::Remote(remote) => {
+                let entries = remote.room.entries().iter().zip(0..);
+                entries.map(|(envelope, position)| log_entry(envelope, position)).collect()
+            }
+        }
+    }
+
+    /// The bytes of a bundle.
+    pub(crate) fn bundle(&self) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Local(room) => room.bundle()?,
+            Self::Remote(remote) => remote.room.bundle()?,
+        })
+    }
+
+    /// The newest checkpoint, signed by the host.
+    pub(crate) fn checkpoint(&self) -> &str {
+        match self {
+            Self::Local(room) => room.checkpoint(),
+            Self::Remote(remote) => remote.room.checkpoint(),
+        }
+    }
+
+    /// The bytes of a component.
+    pub(crate) fn component(&self, component: &ContentDigest) -> Result<Vec<u8>> {
+        Ok(match self {
+            Self::Local(room) => room.component(component)?,
+            Self::Remote(remote) => remote.room.component(component)?,
+        })
+    }
+
+    /// Hands in a statement that needs nothing else.
+    pub(crate) fn submit(&mut self, envelope: &Envelope) -> Result<()> {
+        match self {
+            Self::Local(room) => drop(room.submit(envelope)?),
+            Self::Remote(remote) => drop(remote.room.submit(envelope)?),
+        }
+        Ok(())
+    }
+
+    /// Adds a notebook or a library: `file` is what its bytes are called in messages.
+    pub(crate) fn add_component(
+        &mut self,
+        context: &Context,
+        asset: ComponentAsset,
+        envelope: &Envelope,
+        (file, bytes): (&Path, &[u8]),
+    ) -> Result<()> {
+        let text = format!("checking and compiling {}", file.display());
+        let bar = terminal::spinner(context.quiet(), text);
+        let added = self.add_component_quietly(context, asset, envelope, bytes);
+        bar.finish_and_clear();
+        added
+    }
+
+    fn add_component_quietly(
+        &mut self,
+        context: &Context,
+        asset: ComponentAsset,
+        envelope: &Envelope,
+        bytes: &[u8],
+    ) -> Result<()> {
+        match (self, asset) {
+            (Self::Local(room), ComponentAsset::Notebook) => {
+                room.add_notebook(&context.worker_settings()?, envelope, bytes)?;
+            }
+            (Self::Local(room), ComponentAsset::Library) => {
+                room.add_library(&context.worker_settings()?, envelope, bytes)?;
+            }
+            (Self::Remote(remote), asset) => {
+                remote.session.upload_bytes(bytes)?;
+                match asset {
+                    ComponentAsset::Notebook => remote.room.add_notebook(envelope)?,
+                    ComponentAsset::Library => remote.room.add_library(envelope)?,
+                };
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log_entry(envelope: &Envelope, position: u64) -> Result<LogEntry> {
+    let statement = envelope
+        .unverified()
+        .map_err(|error| RoomError::from(glovebox_contract::state::Refusal::from(error)))?;
+    Ok(LogEntry { position, digest: envelope.digest(), envelope: envelope.clone(), statement })
+}

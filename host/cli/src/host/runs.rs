@@ -1,0 +1,150 @@
+//! Runs, and what they let out.
+
+use std::fs::File;
+use std::io::{Seek as _, Write as _};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use glovebox_api::wire;
+use glovebox_contract::digest::{Blake3Digest, ContentHasher};
+use glovebox_contract::envelope::Envelope;
+use glovebox_contract::name::{Alias, RunId};
+use glovebox_contract::receipt::{OutputFile, Receipt};
+use glovebox_job::event::LogLevel;
+use glovebox_room::outputs::RunText;
+use glovebox_room::run::{RunObserver, RunStage};
+use glovebox_room::{Display, LogLine, RoomError};
+
+use super::{OpenRoom, RemoteSide};
+use crate::context::Context;
+
+/// A run that has ended: its receipt is in the log.
+pub(crate) struct EndedRun {
+    pub(crate) run: RunId,
+    pub(crate) receipt: Receipt,
+    pub(crate) receipt_digest: Blake3Digest,
+    /// What this machine lacks, when it could not confine the worker.
+    pub(crate) host_detail: Option<String>,
+}
+
+impl OpenRoom {
+    /// Runs what the signed request asks for and waits for the end.
+    pub(crate) fn run(
+        &mut self,
+        context: &Context,
+        request: &Envelope,
+        observer: &mut dyn RunObserver,
+    ) -> Result<EndedRun> {
+        match self {
+            Self::Local(room) => {
+                let ended = room.run(&context.worker_settings()?, request, observer)?;
+                Ok(EndedRun {
+                    run: ended.run,
+                    receipt: ended.receipt,
+                    receipt_digest: ended.receipt_digest,
+                    host_detail: ended.host_detail,
+                })
+            }
+            Self::Remote(remote) => remote.run(context, request, observer),
+        }
+    }
+
+    /// What a run said, for `reader`, who is the party at this machine.
+    pub(crate) fn run_text(&self, run: &RunId, reader: &Alias) -> Result<RunText> {
+        match self {
+            Self::Local(room) => Ok(room.run_text(run, reader)?),
+            Self::Remote(remote) => read_text(remote.room.run_text(run)?),
+        }
+    }
+
+    /// Opens the output that the signed statement reads. `expected` is what its receipt says, if
+    /// there is one: what may not be read is refused by the host, so that its log has the refusal.
+    pub(crate) fn read_output(
+        &mut self,
+        read: &Envelope,
+        expected: Option<OutputFile>,
+    ) -> Result<File> {
+        match self {
+            Self::Local(room) => Ok(room.read_output(read)?.file),
+            Self::Remote(remote) => {
+                let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
+                let mut checked = Checked { file: &mut file, hasher: ContentHasher::new() };
+                remote.room.read_output(read, &mut checked)?;
+                let found = checked.hasher.finish();
+                if !expected.is_some_and(|expected| expected.digest == found) {
+                    bail!("the host sent another file than its receipt says");
+                }
+                file.rewind()?;
+                Ok(file)
+            }
+        }
+    }
+}
+
+impl RemoteSide {
+    fn run(
+        &mut self,
+        context: &Context,
+        request: &Envelope,
+        observer: &mut dyn RunObserver,
+    ) -> Result<EndedRun> {
+        let run = self.room.start_run(request)?;
+        context.hint(format!(
+            "run {run} goes on when this command is stopped; `glovebox cancel` ends it"
+        ));
+        let receipt = self.room.wait_run(&run, &mut |progress| tell(observer, progress))?;
+        let record = self.room.state().run(&run).map_err(RoomError::from)?;
+        let receipt_digest =
+            *record.receipt_digest().ok_or_else(|| anyhow!("run {run} has no receipt"))?;
+        Ok(EndedRun { run, receipt, receipt_digest, host_detail: None })
+    }
+}
+
+/// Tells an observer what the host says of a run.
+fn tell(observer: &mut dyn RunObserver, progress: &wire::RunProgress) {
+    match (progress.done, progress.stage) {
+        (Some(done), Some(wire::RunStage::Running)) => observer.progress(done, progress.total),
+        (_, Some(stage)) => observer.stage(match stage {
+            wire::RunStage::ReadingInputs => RunStage::ReadingInputs,
+            wire::RunStage::Compiling => RunStage::Compiling,
+            wire::RunStage::Running => RunStage::Running,
+            wire::RunStage::Publishing => RunStage::Publishing,
+        }),
+        (_, None) => {}
+    }
+}
+
+fn read_text(text: wire::RunText) -> Result<RunText> {
+    let mut displays = Vec::new();
+    for cell in text.displays {
+        let data = cell.data().context("the host sent a display that is not in base64")?;
+        displays.push(Display { media_type: cell.media_type, data });
+    }
+    let level = |level| match level {
+        wire::LogLevel::Debug => LogLevel::Debug,
+        wire::LogLevel::Info => LogLevel::Info,
+        wire::LogLevel::Warn => LogLevel::Warn,
+        wire::LogLevel::Error => LogLevel::Error,
+    };
+    let lines = text.log.into_iter();
+    let log =
+        lines.map(|line| LogLine { level: level(line.level), message: line.message }).collect();
+    Ok(RunText { detail: text.detail, displays, log })
+}
+
+/// Writes to a file what it hashes.
+struct Checked<'a> {
+    file: &'a mut File,
+    hasher: ContentHasher,
+}
+
+impl std::io::Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hasher.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
