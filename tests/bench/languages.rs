@@ -125,7 +125,9 @@ fn functions(rows: usize) {
         let _ = writeln!(table, "{},{}.125", row % 365, row % 900);
     }
     let (large, small) = (stage(&table), stage("recency,spend\n1,2.125\n"));
-    println!("a scalar function of (i64, f64) over {rows} rows of CSV, whole runs, less a run over one row");
+    println!(
+        "a scalar function of (i64, f64) over {rows} rows of CSV, whole runs, less a run over one row"
+    );
     let library = guest("tests/guests/scoring");
     let python = guest("tests/bench/smallest/score.py");
     let mut native = None;
@@ -151,7 +153,9 @@ fn functions(rows: usize) {
         let [large, small] = runs;
         let per_row = large.saturating_sub(small).as_secs_f64() * 1e9 / rows as f64;
         let ratio = per_row / *native.get_or_insert(per_row);
-        println!("{language:12} {per_row:8.1} ns a row with reading the file   ÷ native {ratio:6.2}");
+        println!(
+            "{language:12} {per_row:8.1} ns a row with reading the file   ÷ native {ratio:6.2}"
+        );
     }
 }
 

@@ -89,7 +89,10 @@ impl Stage {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glovebox"));
         command.current_dir(self.directory.path()).args(arguments);
-        for name in ["GLOVEBOX_HOME", "GLOVEBOX_JAIL", "RUSTFLAGS"] {
+        for name in [
+            "GLOVEBOX_CA", "GLOVEBOX_HOME", "GLOVEBOX_HOST", "GLOVEBOX_JAIL", "GLOVEBOX_KEY",
+            "GLOVEBOX_LOG", "RUSTFLAGS",
+        ] {
             command.env_remove(name);
         }
         command
