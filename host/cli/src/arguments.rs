@@ -20,7 +20,9 @@ pub(crate) use crate::commands::rebuild::Expected;
 pub(crate) use asset::{Library, Notebook, Table, View, Volume};
 pub(crate) use bindings::BindingOption;
 pub(crate) use component::{Build, Diff, DryRun, Inspect, Key};
-pub(crate) use gateway::{Gateway, GatewayCommand, Held, OidcClaim, Principal, Token};
+pub(crate) use gateway::{
+    Gateway, GatewayCommand, Held, OidcClaim, Principal, ServeGateway, Token,
+};
 pub(crate) use keys::{HashKeys, JoinKeyOption, Keys};
 pub(crate) use play::{Demo, Play};
 pub(crate) use room::{Bundle, Form, ReadRoom, Review, Room, RoomOnly, Signer};

@@ -103,13 +103,17 @@ impl Context {
 
     /// A room by name or by the beginning of its id, for the party whose key is in `key`.
     pub(crate) fn room(&self, name: &str, key: Option<&Path>) -> Result<OpenRoom> {
-        let host = self.host()?;
-        // Here the key is not needed to look, so it need not be one.
-        let key = match (&host, key) {
-            (Host::Remote(_), Some(file)) => Some(read_key(file)?),
-            _ => None,
-        };
-        host.room(name, key)
+        let key = self.key_for_host(key)?;
+        self.host()?.room(name, key)
+    }
+
+    /// The key that a host in the network has to see. Here none is needed to look.
+    pub(crate) fn key_for_host(&self, file: Option<&Path>) -> Result<Option<PrivateKey>> {
+        match (self.host_url(), file) {
+            (None, _) => Ok(None),
+            (Some(_), Some(file)) => Ok(Some(read_key(file)?)),
+            (Some(_), None) => Err(needs_key()),
+        }
     }
 
     /// The room that a command reads.
@@ -160,12 +164,13 @@ impl Party {
         let statement = state.next_statement(&self.alias, body, now()).map_err(RoomError::from)?;
         Ok(Envelope::sign(&statement, &self.key)?)
     }
+}
 
-    /// Signs `body` and submits it.
-    pub(crate) fn say(&self, room: &mut OpenRoom, body: Body) -> Result<()> {
-        let envelope = self.sign(room.state(), body)?;
-        room.submit(&envelope)
-    }
+fn needs_key() -> anyhow::Error {
+    anyhow!(
+        "a host shows a room to its collaborators only: say who you are with `--as KEY` or \
+         GLOVEBOX_KEY"
+    )
 }
 
 /// Kills this process, as an operator or the kernel would, when a run comes to `at`.

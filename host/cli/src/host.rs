@@ -11,12 +11,13 @@ mod runs;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
-use glovebox_client::{Client, RemoteRoom, Session};
+use glovebox_client::{Client, RemoteRoom};
 use glovebox_contract::digest::ContentDigest;
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::{PrivateKey, PublicKey};
 use glovebox_contract::name::{AssetName, RoomId};
 use glovebox_contract::state::RoomState;
+use glovebox_contract::statement::Body;
 use glovebox_room::room::LogEntry;
 use glovebox_room::{Home, Room, RoomError};
 
@@ -24,7 +25,7 @@ pub(crate) use files::OfferedFiles;
 pub(crate) use rows::{OfferedRows, RowSource, Rows};
 pub(crate) use runs::EndedRun;
 
-use crate::context::Context;
+use crate::context::{Context, Party};
 use crate::terminal;
 
 /// Who keeps the rooms.
@@ -42,13 +43,7 @@ pub(crate) struct ListedRoom {
 /// A room that is open.
 pub(crate) enum OpenRoom {
     Local(Box<Room>),
-    Remote(Box<RemoteSide>),
-}
-
-/// A room in the network, and the connection of the party that looks at it.
-pub(crate) struct RemoteSide {
-    session: Session,
-    room: RemoteRoom,
+    Remote(Box<RemoteRoom>),
 }
 
 impl Host {
@@ -56,7 +51,7 @@ impl Host {
     pub(crate) fn key(&self) -> PublicKey {
         match self {
             Self::Local(home) => home.host_key(),
-            Self::Remote(client) => client.info().host_key,
+            Self::Remote(client) => *client.host_key(),
         }
     }
 
@@ -65,9 +60,7 @@ impl Host {
         Ok(match self {
             Self::Local(home) => OpenRoom::Local(Box::new(home.create_room(envelope)?)),
             Self::Remote(client) => {
-                let session = client.party(key);
-                let room = session.create_room(envelope)?;
-                OpenRoom::Remote(Box::new(RemoteSide { session, room }))
+                OpenRoom::Remote(Box::new(client.party(key).create_room(envelope)?))
             }
         })
     }
@@ -80,7 +73,7 @@ impl Host {
                 rooms.map(|room| ListedRoom { id: room.id, name: room.name }).collect()
             }
             Self::Remote(client) => {
-                let rooms = client.party(needed(key)?).rooms()?.into_iter();
+                let rooms = client.party(party(key)?).rooms()?.into_iter();
                 rooms.map(|room| ListedRoom { id: room.id, name: room.name }).collect()
             }
         })
@@ -91,21 +84,15 @@ impl Host {
         Ok(match self {
             Self::Local(home) => OpenRoom::Local(Box::new(home.room(name)?)),
             Self::Remote(client) => {
-                let session = client.party(needed(key)?);
-                let room = session.room(name)?;
-                OpenRoom::Remote(Box::new(RemoteSide { session, room }))
+                OpenRoom::Remote(Box::new(client.party(party(key)?).room(name)?))
             }
         })
     }
 }
 
-fn needed(key: Option<PrivateKey>) -> Result<PrivateKey> {
-    key.ok_or_else(|| {
-        anyhow!(
-            "a host shows a room to its collaborators only: say who you are with `--as KEY` or \
-             GLOVEBOX_KEY"
-        )
-    })
+/// See [`Context::key_for_host`].
+fn party(key: Option<PrivateKey>) -> Result<PrivateKey> {
+    key.ok_or_else(|| anyhow!("a host in the network has to be asked by somebody"))
 }
 
 /// Which assets are components.
@@ -120,7 +107,7 @@ impl OpenRoom {
     pub(crate) fn state(&self) -> &RoomState {
         match self {
             Self::Local(room) => room.state(),
-            Self::Remote(remote) => remote.room.state(),
+            Self::Remote(room) => room.state(),
         }
     }
 
@@ -132,7 +119,7 @@ impl OpenRoom {
     pub(crate) fn now(&self) -> u64 {
         match self {
             Self::Local(room) => room.now(),
-            Self::Remote(remote) => remote.room.now(),
+            Self::Remote(room) => room.now(),
         }
     }
 
@@ -140,8 +127,8 @@ impl OpenRoom {
     pub(crate) fn entries(&self) -> Result<Vec<LogEntry>> {
         match self {
             Self::Local(room) => Ok(room.entries()?),
-            Self::Remote(remote) => {
-                let entries = remote.room.entries().iter().zip(0..);
+            Self::Remote(room) => {
+                let entries = room.entries().iter().zip(0..);
                 entries.map(|(envelope, position)| log_entry(envelope, position)).collect()
             }
         }
@@ -151,7 +138,7 @@ impl OpenRoom {
     pub(crate) fn bundle(&self) -> Result<Vec<u8>> {
         Ok(match self {
             Self::Local(room) => room.bundle()?,
-            Self::Remote(remote) => remote.room.bundle()?,
+            Self::Remote(room) => room.bundle()?,
         })
     }
 
@@ -159,7 +146,7 @@ impl OpenRoom {
     pub(crate) fn checkpoint(&self) -> &str {
         match self {
             Self::Local(room) => room.checkpoint(),
-            Self::Remote(remote) => remote.room.checkpoint(),
+            Self::Remote(room) => room.checkpoint(),
         }
     }
 
@@ -167,15 +154,16 @@ impl OpenRoom {
     pub(crate) fn component(&self, component: &ContentDigest) -> Result<Vec<u8>> {
         Ok(match self {
             Self::Local(room) => room.component(component)?,
-            Self::Remote(remote) => remote.room.component(component)?,
+            Self::Remote(room) => room.component(component)?,
         })
     }
 
-    /// Hands in a statement that needs nothing else.
-    pub(crate) fn submit(&mut self, envelope: &Envelope) -> Result<()> {
+    /// Signs and hands in what needs nothing but the statement.
+    pub(crate) fn say(&mut self, party: &Party, body: Body) -> Result<()> {
         match self {
-            Self::Local(room) => drop(room.submit(envelope)?),
-            Self::Remote(remote) => drop(remote.room.submit(envelope)?),
+            // Should another process of this party come first, it is signed again.
+            Self::Remote(room) => drop(room.submit_with(|_| Ok(body.clone()))?),
+            Self::Local(room) => drop(room.submit(&party.sign(room.state(), body)?)?),
         }
         Ok(())
     }
@@ -209,11 +197,11 @@ impl OpenRoom {
             (Self::Local(room), ComponentAsset::Library) => {
                 room.add_library(&context.worker_settings()?, envelope, bytes)?;
             }
-            (Self::Remote(remote), asset) => {
-                remote.session.upload_bytes(bytes)?;
+            (Self::Remote(room), asset) => {
+                room.session().upload_bytes(bytes)?;
                 match asset {
-                    ComponentAsset::Notebook => remote.room.add_notebook(envelope)?,
-                    ComponentAsset::Library => remote.room.add_library(envelope)?,
+                    ComponentAsset::Notebook => room.add_notebook(envelope)?,
+                    ComponentAsset::Library => room.add_library(envelope)?,
                 };
             }
         }

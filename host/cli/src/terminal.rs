@@ -138,6 +138,16 @@ pub(crate) fn spinner(quiet: bool, text: impl Into<String>) -> ProgressBar {
     bar
 }
 
+/// A bar for bytes that are sent, on standard error and only on a terminal.
+pub(crate) fn bytes_bar(quiet: bool, all: u64) -> ProgressBar {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(all) };
+    let template = "{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left  {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,17 @@ use super::{LogFormat, Moment, Span};
 #[derive(Debug, Args)]
 #[command(subcommand_negates_reqs = true)]
 pub(crate) struct Gateway {
+    #[command(flatten)]
+    pub(crate) serve: ServeGateway,
+    /// Directory of principals, tokens, jobs and the audit [default: `gateway` in the home].
+    #[arg(long, value_name = "DIRECTORY", global = true)]
+    pub(crate) state: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<GatewayCommand>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeGateway {
     /// The party's key file. It stays with this process; `--host` says where the rooms are.
     #[arg(long, value_name = "FILE", env = "GLOVEBOX_KEY", required = true)]
     pub(crate) key: Option<PathBuf>,
@@ -27,9 +38,6 @@ pub(crate) struct Gateway {
     /// A TOML file that says which file on this machine each table, volume and notebook is.
     #[arg(long, value_name = "FILE")]
     pub(crate) catalog: Option<PathBuf>,
-    /// Directory of principals, tokens, jobs and the audit [default: `gateway` in the home].
-    #[arg(long, value_name = "DIRECTORY", global = true)]
-    pub(crate) state: Option<PathBuf>,
     /// Take the tokens (JWT) of this OIDC issuer, too.
     #[arg(long, value_name = "URL", requires = "oidc_audience")]
     pub(crate) oidc_issuer: Option<String>,
@@ -51,8 +59,6 @@ pub(crate) struct Gateway {
     /// How log lines are written, to standard error. GLOVEBOX_LOG says which [default: info].
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
-    #[command(subcommand)]
-    pub(crate) command: Option<GatewayCommand>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,7 +68,10 @@ pub(crate) enum OidcClaim {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is short-lived")]
 pub(crate) enum GatewayCommand {
+    /// Serve the gateway, which `glovebox gateway` alone does as well.
+    Serve(ServeGateway),
     /// The people, programs and groups that use the gateway. A new gateway has none.
     #[command(subcommand)]
     Principal(Principal),

@@ -87,7 +87,7 @@ pub(crate) struct NewRecipient {
     /// Profile file to write, readable by you only [default: the recipient's name with `.share`].
     #[arg(long, short)]
     pub(crate) output: Option<PathBuf>,
-    /// Where the host serves Delta Sharing [default: `/delta-sharing` at the `--host`].
+    /// How the recipient reaches the host [default: as you do, by `--host`].
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Give a recipient that you have another token.

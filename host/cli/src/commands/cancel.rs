@@ -15,7 +15,7 @@ use crate::terminal::print_json;
 pub(crate) fn run(context: &Context, cancel: &Cancel) -> Result<ExitCode> {
     let (mut room, party) = context.act(&cancel.room, &cancel.signer)?;
     let run = find_run(room.state(), &cancel.run, |run: &Run| !run.has_ended())?;
-    party.say(&mut room, Body::Cancel(CancelStatement { run }))?;
+    room.say(&party, Body::Cancel(CancelStatement { run }))?;
     if context.json() {
         print_json(&json!({ "run": run, "cancelled_by": party.alias }))?;
     } else {

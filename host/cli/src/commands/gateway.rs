@@ -22,7 +22,8 @@ pub(crate) fn run(context: &Context, gateway: &Gateway) -> Result<ExitCode> {
         None => context.home_path().join("gateway"),
     };
     match &gateway.command {
-        None => serve::run(context, gateway, &state)?,
+        None => serve::run(context, &gateway.serve, &state)?,
+        Some(GatewayCommand::Serve(serve)) => serve::run(context, serve, &state)?,
         Some(GatewayCommand::Principal(command)) => principal(context, &open(&state)?, command)?,
         Some(GatewayCommand::Grant(held)) => {
             open(&state)?.grant(&held.principal, held.privilege, &scope(held))?;

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, review: &Review) -> Result<ExitCode> {
         revision,
     });
     let before = approved_before(room.state(), review, &revision, &party.alias);
-    party.say(&mut room, body)?;
+    room.say(&party, body)?;
     if context.json() {
         print_json(
             &json!({ "notebook": review.notebook, "revision": revision, "party": party.alias, "decision": decision }),

@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, command: &Room) -> Result<ExitCode> {
         Room::Create { file, signer } => create(context, file, signer)?,
         Room::Accept { room, signer } => {
             let (mut room, party) = context.act(room, signer)?;
-            party.say(&mut room, Body::Accept)?;
+            room.say(&party, Body::Accept)?;
             let done = format!("{} accepts the room {}", party.alias, room.name());
             report(context, &room, &done)?;
         }
@@ -83,7 +83,7 @@ fn decide(
     verb: &str,
 ) -> Result<()> {
     let (mut room, party) = context.act(room, signer)?;
-    party.say(&mut room, body)?;
+    room.say(&party, body)?;
     let what = notebook.map_or_else(|| "the room".to_owned(), ToString::to_string);
     report(context, &room, &format!("{} {verb} {what}", party.alias))
 }
@@ -113,11 +113,8 @@ fn report(context: &Context, room: &OpenRoom, done: &str) -> Result<()> {
 }
 
 fn list(context: &Context, key: Option<&Path>) -> Result<()> {
+    let key = context.key_for_host(key)?;
     let host = context.host()?;
-    let key = match (&host, key) {
-        (Host::Remote(_), Some(file)) => Some(context::read_key(file)?),
-        _ => None,
-    };
     let rooms = host.rooms(key)?;
     if context.json() {
         let rooms: Vec<_> =

@@ -37,7 +37,7 @@ fn say(
     let (mut room, party) = context.act(room, signer)?;
     let body = Body::Rule(rule);
     let summary = body.summary();
-    party.say(&mut room, body)?;
+    room.say(&party, body)?;
     if context.json() {
         return print_json(&json!({ "rule": id, "owner": party.alias, "says": summary }));
     }

@@ -45,7 +45,8 @@ fn announce(json: bool, scheme: &str, bound: &Bound) {
     let urls: Vec<_> =
         bound.addresses.iter().map(|address| format!("{scheme}://{address}")).collect();
     let line = if json {
-        json!({ "listening": urls, "host_key": bound.host_key }).to_string()
+        let address = bound.addresses.first();
+        json!({ "address": address, "listening": urls, "host_key": bound.host_key }).to_string()
     } else {
         format!("listening on {}, host key {}", urls.join(" "), bound.host_key)
     };

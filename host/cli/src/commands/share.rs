@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use glovebox_contract::name::{AssetName, Identifier};
+use glovebox_contract::name::{AssetName, Identifier, RoomId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{RoomState, SharingRecipient};
 use glovebox_contract::statement::{Body, Grant, Recipient, Share as ShareStatement, Shared};
@@ -66,7 +66,7 @@ fn recipient(context: &Context, new: &NewRecipient) -> Result<()> {
     };
     let (now, token) = (context::now(), profile::new_token()?);
     let expires = new.expires.from(now);
-    let endpoint = endpoint(context, new.endpoint.as_deref())?;
+    let endpoint = endpoint(context, new.endpoint.as_deref(), room.state().id())?;
     let written = profile::write(&file, &endpoint, &token, expires, new.rotate)?;
     let body = Body::Share(ShareStatement::Recipient(Recipient {
         expires,
@@ -75,7 +75,7 @@ fn recipient(context: &Context, new: &NewRecipient) -> Result<()> {
         token: profile::digest(&token),
     }));
     let summary = body.summary();
-    party.say(&mut room, body)?;
+    room.say(&party, body)?;
     written.keep(&file)?;
     if context.json() {
         return print_json(&json!({
@@ -101,14 +101,12 @@ fn recipient(context: &Context, new: &NewRecipient) -> Result<()> {
 }
 
 /// Where the host serves Delta Sharing.
-fn endpoint(context: &Context, given: Option<&str>) -> Result<String> {
-    match (given, context.host_url()) {
-        (Some(endpoint), _) => Ok(endpoint.trim_end_matches('/').to_owned()),
-        (None, Some(host)) => Ok(format!("{}/delta-sharing", host.trim_end_matches('/'))),
-        (None, None) => Err(anyhow!(
-            "a profile says where to read: give the host with `--host URL`, or `--endpoint URL`"
-        )),
-    }
+fn endpoint(context: &Context, given: Option<&str>, room: &RoomId) -> Result<String> {
+    let host = given.or_else(|| context.host_url()).ok_or_else(|| {
+        anyhow!("a profile says where to read: give the host with `--host URL` or `--endpoint URL`")
+    })?;
+    // The room is part of it: a token is looked up in that room and in no other.
+    Ok(format!("{}/delta-sharing/{}", host.trim_end_matches('/'), room.0.to_hex()))
 }
 
 fn say(
@@ -120,7 +118,7 @@ fn say(
     let (mut room, party) = context.act(room, signer)?;
     let body = Body::Share(what(room.state())?);
     let summary = body.summary();
-    party.say(&mut room, body)?;
+    room.say(&party, body)?;
     if context.json() {
         return print_json(&json!({ "owner": party.alias, "says": summary }));
     }

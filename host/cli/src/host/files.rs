@@ -45,10 +45,10 @@ impl OpenRoom {
                 let measured = measured?;
                 Ok(OfferedFiles { files: measured.files().clone(), place: Some(measured) })
             }
-            Self::Remote(remote) => {
+            Self::Remote(room) => {
                 let found = volume_files(from)?;
                 let (paths, places): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-                let digests = send(context, &remote.session, &places)?;
+                let digests = send(context, room.session(), &places)?;
                 Ok(OfferedFiles { files: paths.into_iter().zip(digests).collect(), place: None })
             }
         }
@@ -58,7 +58,7 @@ impl OpenRoom {
     pub(crate) fn add_volume(&mut self, envelope: &Envelope, offered: &OfferedFiles) -> Result<()> {
         match (self, &offered.place) {
             (Self::Local(room), Some(measured)) => drop(room.add_volume(envelope, measured)?),
-            (Self::Remote(remote), _) => drop(remote.room.add_volume(envelope)?),
+            (Self::Remote(room), _) => drop(room.add_volume(envelope)?),
             (Self::Local(_), None) => bail!("the files were measured for another host"),
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use glovebox_api::wire::{TableFiles, UploadedFile, ViewFiles};
+use glovebox_client::RemoteRoom;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
@@ -13,7 +14,7 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_room::RoomError;
 use glovebox_room::tables::DescribedTable;
 
-use super::{OpenRoom, RemoteSide, files};
+use super::{OpenRoom, files};
 use crate::context::Context;
 use crate::terminal;
 
@@ -80,7 +81,7 @@ impl OpenRoom {
         let bar = terminal::spinner(context.quiet(), doing);
         let described = match self {
             Self::Local(_) => describe_here(context, source),
-            Self::Remote(remote) => bar.suspend(|| remote.describe(context, source)),
+            Self::Remote(room) => bar.suspend(|| describe_there(context, room, source)),
         };
         bar.finish_and_clear();
         described
@@ -90,8 +91,8 @@ impl OpenRoom {
     pub(crate) fn add_table(&mut self, envelope: &Envelope, rows: &OfferedRows) -> Result<()> {
         match (self, &rows.place) {
             (Self::Local(room), Place::Local(table)) => drop(room.add_table(envelope, table)?),
-            (Self::Remote(remote), Place::Remote(files)) => {
-                drop(remote.room.add_table(envelope, files)?);
+            (Self::Remote(room), Place::Remote(files)) => {
+                drop(room.add_table(envelope, files)?);
             }
             _ => bail!("the files were read for another host"),
         }
@@ -118,35 +119,37 @@ fn describe_here(context: &Context, source: RowSource<'_>) -> Result<OfferedRows
     })
 }
 
-impl RemoteSide {
-    /// Sends the files and asks the host what they hold.
-    fn describe(&mut self, context: &Context, source: RowSource<'_>) -> Result<OfferedRows> {
-        let mut wanted = TableFiles { aliases: source.aliases, ..TableFiles::default() };
-        match source.rows {
-            Rows::Files(path) => wanted.files = self.send(context, path)?,
-            Rows::View { sql, tables } => {
-                let mut sent = BTreeMap::new();
-                for (name, path) in tables {
-                    sent.insert(name, self.send(context, &path)?);
-                }
-                wanted.view = Some(ViewFiles { sql: sql.to_owned(), tables: sent });
+/// Sends the files and asks the host what they hold.
+fn describe_there(
+    context: &Context,
+    room: &RemoteRoom,
+    source: RowSource<'_>,
+) -> Result<OfferedRows> {
+    let mut wanted = TableFiles { aliases: source.aliases, ..TableFiles::default() };
+    match source.rows {
+        Rows::Files(path) => wanted.files = send(context, room, path)?,
+        Rows::View { sql, tables } => {
+            let mut sent = BTreeMap::new();
+            for (name, path) in tables {
+                sent.insert(name, send(context, room, &path)?);
             }
+            wanted.view = Some(ViewFiles { sql: sql.to_owned(), tables: sent });
         }
-        let described = self.room.describe(&wanted)?;
-        Ok(OfferedRows {
-            columns: described.columns,
-            aliases: wanted.aliases.clone(),
-            files: described.files,
-            bytes: described.bytes,
-            definition: described.definition,
-            place: Place::Remote(wanted),
-        })
     }
+    let described = room.describe(&wanted)?;
+    Ok(OfferedRows {
+        columns: described.columns,
+        aliases: wanted.aliases.clone(),
+        files: described.files,
+        bytes: described.bytes,
+        definition: described.definition,
+        place: Place::Remote(wanted),
+    })
+}
 
-    fn send(&self, context: &Context, from: &Path) -> Result<Vec<UploadedFile>> {
-        let (names, places): (Vec<_>, Vec<_>) = files::table_files(from)?.into_iter().unzip();
-        let digests = files::send(context, &self.session, &places)?;
-        let named = names.into_iter().zip(digests);
-        Ok(named.map(|(name, digest)| UploadedFile { digest, name }).collect())
-    }
+fn send(context: &Context, room: &RemoteRoom, from: &Path) -> Result<Vec<UploadedFile>> {
+    let (names, places): (Vec<_>, Vec<_>) = files::table_files(from)?.into_iter().unzip();
+    let digests = files::send(context, room.session(), &places)?;
+    let named = names.into_iter().zip(digests);
+    Ok(named.map(|(name, digest)| UploadedFile { digest, name }).collect())
 }

@@ -1,20 +1,21 @@
 //! Runs, and what they let out.
 
 use std::fs::File;
-use std::io::{Seek as _, Write as _};
+use std::io::Seek as _;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use glovebox_api::wire;
-use glovebox_contract::digest::{Blake3Digest, ContentHasher};
+use glovebox_client::RemoteRoom;
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::name::{Alias, RunId};
-use glovebox_contract::receipt::{OutputFile, Receipt};
+use glovebox_contract::receipt::Receipt;
 use glovebox_job::event::LogLevel;
 use glovebox_room::outputs::RunText;
 use glovebox_room::run::{RunObserver, RunStage};
 use glovebox_room::{Display, LogLine, RoomError};
 
-use super::{OpenRoom, RemoteSide};
+use super::OpenRoom;
 use crate::context::Context;
 
 /// A run that has ended: its receipt is in the log.
@@ -44,7 +45,7 @@ impl OpenRoom {
                     host_detail: ended.host_detail,
                 })
             }
-            Self::Remote(remote) => remote.run(context, request, observer),
+            Self::Remote(room) => run_there(context, room, request, observer),
         }
     }
 
@@ -52,27 +53,17 @@ impl OpenRoom {
     pub(crate) fn run_text(&self, run: &RunId, reader: &Alias) -> Result<RunText> {
         match self {
             Self::Local(room) => Ok(room.run_text(run, reader)?),
-            Self::Remote(remote) => read_text(remote.room.run_text(run)?),
+            Self::Remote(room) => read_text(room.run_text(run)?),
         }
     }
 
-    /// Opens the output that the signed statement reads. `expected` is what its receipt says, if
-    /// there is one: what may not be read is refused by the host, so that its log has the refusal.
-    pub(crate) fn read_output(
-        &mut self,
-        read: &Envelope,
-        expected: Option<OutputFile>,
-    ) -> Result<File> {
+    /// Opens the output that the signed statement reads.
+    pub(crate) fn read_output(&mut self, read: &Envelope) -> Result<File> {
         match self {
             Self::Local(room) => Ok(room.read_output(read)?.file),
-            Self::Remote(remote) => {
+            Self::Remote(room) => {
                 let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
-                let mut checked = Checked { file: &mut file, hasher: ContentHasher::new() };
-                remote.room.read_output(read, &mut checked)?;
-                let found = checked.hasher.finish();
-                if !expected.is_some_and(|expected| expected.digest == found) {
-                    bail!("the host sent another file than its receipt says");
-                }
+                room.read_output(read, &mut file)?;
                 file.rewind()?;
                 Ok(file)
             }
@@ -80,23 +71,20 @@ impl OpenRoom {
     }
 }
 
-impl RemoteSide {
-    fn run(
-        &mut self,
-        context: &Context,
-        request: &Envelope,
-        observer: &mut dyn RunObserver,
-    ) -> Result<EndedRun> {
-        let run = self.room.start_run(request)?;
-        context.hint(format!(
-            "run {run} goes on when this command is stopped; `glovebox cancel` ends it"
-        ));
-        let receipt = self.room.wait_run(&run, &mut |progress| tell(observer, progress))?;
-        let record = self.room.state().run(&run).map_err(RoomError::from)?;
-        let receipt_digest =
-            *record.receipt_digest().ok_or_else(|| anyhow!("run {run} has no receipt"))?;
-        Ok(EndedRun { run, receipt, receipt_digest, host_detail: None })
-    }
+fn run_there(
+    context: &Context,
+    room: &mut RemoteRoom,
+    request: &Envelope,
+    observer: &mut dyn RunObserver,
+) -> Result<EndedRun> {
+    let run = room.start_run(request)?;
+    context
+        .hint(format!("run {run} goes on when this command is stopped; `glovebox cancel` ends it"));
+    let receipt = room.wait_run(&run, &mut |progress| tell(observer, progress))?;
+    let record = room.state().run(&run).map_err(RoomError::from)?;
+    let receipt_digest =
+        *record.receipt_digest().ok_or_else(|| anyhow!("run {run} has no receipt"))?;
+    Ok(EndedRun { run, receipt, receipt_digest, host_detail: None })
 }
 
 /// Tells an observer what the host says of a run.
@@ -129,22 +117,4 @@ fn read_text(text: wire::RunText) -> Result<RunText> {
     let log =
         lines.map(|line| LogLine { level: level(line.level), message: line.message }).collect();
     Ok(RunText { detail: text.detail, displays, log })
-}
-
-/// Writes to a file what it hashes.
-struct Checked<'a> {
-    file: &'a mut File,
-    hasher: ContentHasher,
-}
-
-impl std::io::Write for Checked<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
-    }
 }
