@@ -60,7 +60,7 @@ pub use principal::{
     Kind, NewPrincipal, ParsePrincipalError, Principal, PrincipalInfo, PrincipalName,
 };
 pub use privilege::{Grant, ParsePrivilegeError, Privilege, Scope};
-pub use store::Store;
+pub use store::{Retention, Store};
 pub use token::{NewToken, ParseTokenIdError, TokenId, TokenInfo};
 
 /// What [`Access::open`] needs.
@@ -146,7 +146,11 @@ impl Access {
 
     /// Who a request comes from, for the calls that every principal may make. What comes of it
     /// still goes through [`Self::permit`] or [`Self::permits`].
-    pub fn authenticate(&self, headers: &HeaderMap, peer: IpAddr) -> Result<Principal, AccessError> {
+    pub fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Principal, AccessError> {
         self.identify(bearer(headers), peer, ("Authenticate", "gateway"))
     }
 
@@ -207,7 +211,9 @@ impl Access {
             return self.store.recognise(token);
         }
         let Some(oidc) = &self.oidc else {
-            return Err(Unauthenticated::because("not a token of this gateway, and no issuer is set"));
+            return Err(Unauthenticated::because(
+                "not a token of this gateway, and no issuer is set",
+            ));
         };
         let identity = oidc.identity(token, self.clock.now())?;
         self.store.recognise_identity(&identity)

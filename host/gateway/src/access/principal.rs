@@ -7,8 +7,8 @@ use serde::{Serialize, Serializer};
 
 use super::token::TokenId;
 
-/// Longest name in bytes.
-pub const MAX_NAME_BYTES: usize = 128;
+// Longest name in bytes.
+const MAX_NAME_BYTES: usize = 128;
 /// Longest subject in bytes.
 pub(super) const MAX_SUBJECT_BYTES: usize = 255;
 
