@@ -90,8 +90,13 @@ impl Stage {
         let mut command = Command::new(env!("CARGO_BIN_EXE_glovebox"));
         command.current_dir(self.directory.path()).args(arguments);
         for name in [
-            "GLOVEBOX_CA", "GLOVEBOX_HOME", "GLOVEBOX_HOST", "GLOVEBOX_JAIL", "GLOVEBOX_KEY",
-            "GLOVEBOX_LOG", "RUSTFLAGS",
+            "GLOVEBOX_CA",
+            "GLOVEBOX_HOME",
+            "GLOVEBOX_HOST",
+            "GLOVEBOX_JAIL",
+            "GLOVEBOX_KEY",
+            "GLOVEBOX_LOG",
+            "RUSTFLAGS",
         ] {
             command.env_remove(name);
         }
