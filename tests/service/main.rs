@@ -93,6 +93,11 @@ fn every_command_works_over_the_network() {
 }
 
 #[test]
+fn a_packaged_room_hides_its_code_and_keeps_its_outputs() {
+    play("test_packaged_room.py");
+}
+
+#[test]
 fn no_request_makes_the_host_fail() {
     play("test_openapi.py");
 }
