@@ -1,0 +1,1 @@
+//! The client against hosts that fail and hosts that cheat.
