@@ -7,18 +7,23 @@ use glovebox_contract::column::{Column, ColumnType, TimeUnit};
 use glovebox_contract::digest::{Blake3Digest, ContentDigest, Sha256Digest};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
+use glovebox_contract::manifest::OutputMode;
 use glovebox_contract::name::{AssetName, Identifier, RoomId, RunId, TableName};
 use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{EvidenceClass, Outcome, OutputFile, Receipt, Usage};
 use glovebox_contract::statement::{
-    AssetStatement, Body, Decision, Delete, FileDigest, JailMode, MAX_STATEMENT_BYTES, OutputRead,
-    Pause, Refused, Resume, Review, Rotate, RunRequest, RunStart, Snapshot, Statement, TableAsset,
+    AssetStatement, AutoApproval, Body, Cancel, Decision, Delete, FileDigest, Grant, JailMode,
+    Kind, LogReaders, MAX_STATEMENT_BYTES, OutputRead, Pause, Recipient, Refused, Resume, Review,
+    RoomDocument, Rotate, Rule, RunRequest, RunStart, Share, Shared, SharedRead, Snapshot,
+    Statement, TableAsset,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use crate::support::{document, notebook, parse};
 
@@ -206,15 +211,70 @@ fn refused() -> impl Strategy<Value = Refused> {
 }
 
 fn assets() -> impl Strategy<Value = AssetStatement> {
-    let notebook = (option::of(number()), any::<bool>(), content()).prop_map(
-        |(cutover, hidden, component)| {
+    let mode = select(vec![OutputMode::Replace, OutputMode::Append]);
+    let notebook = (option::of(number()), any::<bool>(), content(), mode).prop_map(
+        |(cutover, hidden, component, mode)| {
             let mut notebook = notebook("1.2.3");
+            notebook.manifest.outputs.values_mut().for_each(|output| output.mode = mode);
             (notebook.cutover, notebook.hidden, notebook.component) = (cutover, hidden, component);
             notebook.runners = BTreeSet::from([parse("airline"), parse("weather")]);
             AssetStatement::Notebook(Box::new(notebook))
         },
     );
     prop_oneof![table().prop_map(AssetStatement::Table), notebook]
+}
+
+fn room() -> impl Strategy<Value = RoomDocument> {
+    let provider = option::of(select(vec!["airline", "weather"]));
+    let readers = select(vec![LogReaders::Author, LogReaders::All, LogReaders::Runner]);
+    (provider, readers).prop_map(|(provider, readers)| {
+        let mut document = document(&["airline", "weather"]);
+        document.log_readers = if provider.is_some() { LogReaders::Runner } else { readers };
+        document.package_provider = provider.map(parse);
+        document
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let author = option::of(select(vec!["airline", "partner"]));
+    prop_oneof![
+        (author, asset_name()).prop_map(|(author, id)| {
+            Rule::Add(AutoApproval { author: author.map(parse), id, runner: parse("weather") })
+        }),
+        asset_name().prop_map(|id| Rule::Remove { id }),
+    ]
+}
+
+fn share() -> impl Strategy<Value = Share> {
+    let token = any::<[u8; 32]>().prop_map(Sha256Digest::from_bytes);
+    let recipient = (number(), asset_name(), option::of(number()), token).prop_map(
+        |(expires, name, previous_until, token)| {
+            Share::Recipient(Recipient { expires, name, previous_until, token })
+        },
+    );
+    let what = prop_oneof![
+        (asset_name(), option::of(identifier()))
+            .prop_map(|(notebook, output)| Shared::Output { notebook, output }),
+        table_name().prop_map(|table| Shared::Table { table }),
+    ];
+    let grant = (asset_name(), asset_name(), option::of(number()), what).prop_map(
+        |(recipient, share, until, what)| Share::Grant(Grant { recipient, share, until, what }),
+    );
+    let revoke = (asset_name(), option::of(asset_name()))
+        .prop_map(|(recipient, share)| Share::Revoke { recipient, share });
+    prop_oneof![recipient, grant, revoke]
+}
+
+fn shared_read() -> impl Strategy<Value = SharedRead> {
+    (asset_name(), asset_name(), table_name(), number()).prop_map(
+        |(recipient, share, what, version)| SharedRead {
+            owner: parse("weather"),
+            recipient,
+            share,
+            version,
+            what: what.to_string(),
+        },
+    )
 }
 
 fn body() -> impl Strategy<Value = Body> {
@@ -233,7 +293,7 @@ fn body() -> impl Strategy<Value = Body> {
     ];
     prop_oneof![
         Just(Body::Accept),
-        Just(Body::Room(document(&["airline", "weather"]))),
+        room().prop_map(Body::Room),
         assets().prop_map(Body::Asset),
         review().prop_map(Body::Review),
         request.prop_map(Body::RunRequest),
@@ -246,6 +306,10 @@ fn body() -> impl Strategy<Value = Body> {
         rotate.prop_map(Body::Rotate),
         delete.prop_map(Body::Delete),
         refused().prop_map(Body::Refused),
+        run_id().prop_map(|run| Body::Cancel(Cancel { run })),
+        rule().prop_map(Body::Rule),
+        share().prop_map(Body::Share),
+        shared_read().prop_map(Body::SharedRead),
     ]
 }
 
@@ -254,6 +318,15 @@ fn statement() -> impl Strategy<Value = Statement> {
         let room = (!matches!(body, Body::Room(_))).then_some(RoomId(room));
         Statement { body, issued_at, party: parse("airline"), room, sequence }
     })
+}
+
+#[test]
+fn statements_of_every_kind_are_tried() {
+    let mut runner = TestRunner::deterministic();
+    let bodies = body();
+    let made: BTreeSet<Kind> =
+        (0..1000).map(|_| bodies.new_tree(&mut runner).unwrap().current().kind()).collect();
+    assert_eq!(made, Kind::ALL.iter().copied().collect());
 }
 
 proptest! {

@@ -221,6 +221,10 @@ fn every_kind_has_its_own_words() {
     rotate: changes its key, urn:glovebox:rotate:v1
     delete: deletes, urn:glovebox:delete:v1
     refused: refuses, urn:glovebox:refused:v1
+    cancel: cancels a run, urn:glovebox:cancel:v1
+    rule: changes a rule, urn:glovebox:rule:v1
+    share: changes what it shares, urn:glovebox:share:v1
+    shared-read: lets a recipient read, urn:glovebox:shared-read:v1
     "###);
 }
 
