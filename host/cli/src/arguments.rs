@@ -146,3 +146,55 @@ pub(crate) enum Command {
     /// people and tools.
     Gateway(Gateway),
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn said(line: &str) -> Result<Command, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace()).map(|arguments| arguments.command)
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_gateway_is_served_with_and_without_the_word() {
+        for words in ["", "serve "] {
+            let line = format!(
+                "glovebox gateway {words}--key a.key --host https://h --listen 127.0.0.1:0"
+            );
+            let Ok(Command::Gateway(gateway)) = said(&line) else { panic!("{line}") };
+            let serve = match gateway.command {
+                None => gateway.serve,
+                Some(GatewayCommand::Serve(serve)) => serve,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(serve.key, Some("a.key".into()), "{line}");
+            assert_eq!(serve.listen.port(), 0, "{line}");
+        }
+        let line = "glovebox gateway grant alice BROWSE --state s --room blake3:00";
+        assert!(said(line).is_err(), "a room is named by its whole id");
+        let line = "glovebox gateway principal add alice@a.example --in staff --state s";
+        let Ok(Command::Gateway(gateway)) = said(line) else { panic!("{line}") };
+        assert_eq!(gateway.state, Some("s".into()));
+        assert!(said("glovebox gateway --key a --oidc-issuer https://i").is_err());
+    }
+
+    #[test]
+    fn what_must_be_said_together_is() {
+        let wrong = |line: &str| assert!(said(line).is_err(), "{line}");
+        wrong("glovebox serve --tls-cert a.pem");
+        wrong("glovebox share grant r acme s --as k");
+        wrong("glovebox share grant r acme s --output n --table a.b --as k");
+        wrong("glovebox share recipient r acme --as k");
+        wrong("glovebox share recipient r acme --expires 1d --grace 1d --as k");
+        wrong("glovebox rule add r trusted --as k");
+        assert!(said("glovebox share grant r acme s --output n --until 7d --as k").is_ok());
+        assert!(said("glovebox serve --tls-cert a.pem --tls-key b.pem").is_ok());
+    }
+}

@@ -1,6 +1,6 @@
 //! `glovebox serve`: the rooms of this home over the network.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -66,9 +66,12 @@ pub(super) fn start_log(format: LogFormat) -> Result<()> {
             .map_err(|error| anyhow!("{FILTER} is `{}`: {error}", plain(&filter)))?,
         Err(_) => EnvFilter::new("info"),
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     let started = match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| anyhow!("cannot start the log: {error}"))
@@ -77,7 +80,11 @@ pub(super) fn start_log(format: LogFormat) -> Result<()> {
 /// Runs a service to its end.
 pub(super) fn block_on(service: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("cannot start the threads of the service")?.block_on(service)
+    let runtime = runtime.context("cannot start the threads of the service")?;
+    let ended = runtime.block_on(service);
+    // What has not ended within the service's own grace is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Ends when somebody interrupts or terminates this process.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use glovebox_contract::library::{FunctionDeclaration, FunctionKind, Volatility};
-use glovebox_contract::manifest::{ComponentKind, Manifest};
+use glovebox_contract::manifest::{ComponentKind, Manifest, OutputMode};
 use glovebox_contract::parameter::ParameterDeclaration;
 
 use super::{columns, count, known, list, meaning, offer};
@@ -114,6 +114,9 @@ fn writes(lines: &mut Vec<String>, imports: &BTreeSet<String>, manifest: &Manife
             caps => list(caps, "and"),
         };
         lines.push(format!("  the table {name} ({caps}): {}", columns(&output.columns)));
+        if output.mode == OutputMode::Append {
+            lines.push("    its rows are added to those of earlier runs".into());
+        }
         lines.extend(described(&output.description));
     }
     if manifest.outputs.is_empty() {
