@@ -72,6 +72,8 @@ pub struct Config {
     pub policies: Option<PathBuf>,
     /// The party's OIDC issuer, when JWTs are taken.
     pub oidc: Option<OidcConfig>,
+    /// How much audit is kept.
+    pub retention: Retention,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -79,7 +81,13 @@ pub struct Config {
 impl Config {
     /// The built-in policies, no OIDC, the machine's clock.
     pub fn new(store: PathBuf) -> Self {
-        Self { store, policies: None, oidc: None, clock: Clock::default() }
+        Self {
+            store,
+            policies: None,
+            oidc: None,
+            retention: Retention::default(),
+            clock: Clock::default(),
+        }
     }
 }
 
@@ -117,7 +125,8 @@ impl Access {
         };
         let oidc = config.oidc.map(oidc::Oidc::new).transpose().map_err(StartError::Oidc)?;
         Ok(Self {
-            store: Store::open_with_clock(&config.store, config.clock.clone())?,
+            store: Store::open_with_clock(&config.store, config.clock.clone())?
+                .with_retention(config.retention),
             policies,
             oidc,
             failures: limiter::Limiter::default(),

@@ -111,6 +111,7 @@ pub(super) fn text_of(secret: &[u8; SECRET_BYTES]) -> String {
 
 /// The hash to look up, or nothing when the text cannot be a token.
 pub(super) fn hash_of(text: &str) -> Option<TokenHash> {
-    let secret = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
-    (secret.len() == SECRET_BYTES).then(|| Sha256::digest(text.as_bytes()).into())
+    let secret = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?.try_into().ok()?;
+    // One text for each token: no padding, no spare bits.
+    (text_of(&secret) == text).then(|| Sha256::digest(text.as_bytes()).into())
 }
