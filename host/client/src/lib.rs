@@ -43,8 +43,6 @@ mod patience;
 mod pin;
 mod room;
 mod session;
-#[cfg(test)]
-mod tests;
 mod upload;
 mod verified;
 

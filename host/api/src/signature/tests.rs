@@ -36,7 +36,11 @@ fn the_form_is_constant() {
             let SignedHeaders { content_digest, signature_input, signature } = signed(&REQUEST);
             format!("{content_digest}\n{signature_input}\n{signature}")
         },
-        @""
+        @r#"
+    sha-256=:AVq9f1zFei3ZS3WQ8ErYCEJzkF7jPsXOvq5iJ2qX+GI=:
+    glovebox=("@method" "@path" "@query" "content-digest");created=1790000000;nonce="abababababababababababababababab";keyid="ed25519:8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c";alg="ed25519";tag="glovebox-v1:ed25519:fd1724385aa0c75b64fb78cd602fa1d991fdebf76b13c58ed702eac835e9f618"
+    glovebox=:0kNygGZv6D3YLJe5sDOefGuRfGAJllKY+J4/F+eN6EwOn65DkckWRbmDIZmUIzn2oE4vvYO+rNiHH2YOfirmBQ==:
+    "#
     );
 }
 

@@ -1,1 +1,0 @@
-//! The client against hosts that fail and hosts that cheat.
