@@ -2,7 +2,6 @@
 //!
 //! The host here is some hundred lines over `std::net`, so that it can do what no library lets a
 //! server do.
-#![expect(missing_docs, reason = "tests")]
 
 mod cheats;
 mod failures;
