@@ -7,7 +7,14 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::{OUTPUT, Room, component, key};
+use glovebox_contract::digest::Sha256Digest;
+use glovebox_contract::statement::{
+    AutoApproval, Body, Cancel, Grant, Recipient, Rule, Share, Shared, SharedRead,
+};
+use support::{
+    NOW, OUTPUT, Room, add_notebook, add_table, component, flights, hourly, key, name, notebook,
+    parse,
+};
 use tempfile::TempDir;
 
 /// A directory with the files of a finished run.
@@ -211,4 +218,108 @@ fn a_question_that_cannot_be_asked_is_status_2() {
     check(&["room.bundle", "--host-key", "ed25519:00"], "64 lower-case hex digits");
     let party = format!("airline={}", key("airline").public());
     check(&["room.bundle", "--party", &party, "--party", &party], "--party airline is given twice");
+}
+
+/// A room in which the airline approves by rule, a run was cancelled, and the weather agency
+/// shares what its run made.
+fn room_with_everything() -> Room {
+    let mut room = Room::accepted();
+    room.says("airline", add_table(flights()));
+    room.says("weather", add_table(hourly()));
+    let (author, id) = (Some(parse("partner")), parse("trusted"));
+    let rule = AutoApproval { author, id, runner: parse("weather") };
+    room.says("airline", Body::Rule(Rule::Add(rule)));
+    room.says("partner", add_notebook(notebook("1.0.0")));
+    room.review("weather", glovebox_contract::statement::Decision::Approve);
+    for cancelled in [true, false] {
+        let request = room.request();
+        let digest = room.says("weather", request).digest;
+        let run = glovebox_contract::name::RunId::of_request(&digest);
+        if cancelled {
+            room.says("weather", Body::Cancel(Cancel { run }));
+        } else {
+            let start = room.start(&run);
+            room.says("host", Body::RunStart(start));
+            let receipt = room.receipt(&run);
+            room.says("host", Body::RunReceipt(Box::new(receipt)));
+        }
+    }
+    let recipient = Recipient {
+        expires: NOW + 1_000_000,
+        name: parse("acme"),
+        previous_until: None,
+        token: Sha256Digest::of(b"token"),
+    };
+    room.says("weather", Body::Share(Share::Recipient(recipient)));
+    let grant = |share: &str, until, what| {
+        let (recipient, share) = (parse("acme"), parse(share));
+        Body::Share(Share::Grant(Grant { recipient, share, until, what }))
+    };
+    let output = Shared::Output { notebook: name(), output: None };
+    room.says("weather", grant("results", None, output));
+    let table = Shared::Table { table: parse("weather.hourly") };
+    room.says("weather", grant("plain", Some(NOW + 86_400), table));
+    let read = |share: &str, what: &str| {
+        let (owner, recipient) = (parse("weather"), parse("acme"));
+        let (share, what) = (parse(share), what.to_owned());
+        Body::SharedRead(SharedRead { owner, recipient, share, version: 0, what })
+    };
+    room.says("host", read("results", "delay-by-wind.delay_by_wind"));
+    room.says("host", read("results", "delay-by-wind.delay_by_wind"));
+    room.says("host", read("plain", "weather.hourly"));
+    let revoke = Share::Revoke { recipient: parse("acme"), share: Some(parse("results")) };
+    room.says("weather", Body::Share(revoke));
+    room
+}
+
+#[test]
+fn rules_cancelled_runs_and_shares_are_told() {
+    let files = Files::new();
+    let room = room_with_everything();
+    files.write("room.bundle", &room.bundle().to_bytes().unwrap());
+    let outcome = files.verify(&["room.bundle", "--component", "notebook.wasm"]);
+    assert_eq!((outcome.status, outcome.error.as_str()), (0, ""), "{}", outcome.text);
+    let says = |expected: &str| assert!(outcome.text.contains(expected), "{}", outcome.text);
+    says(
+        "2 of approved revisions: 1 succeeded, 0 failed, 0 refused, 0 waiting, 0 without receipt, 1 cancelled",
+    );
+    says("  cancelled\n");
+    says(
+        "\nshare plain of weather for acme  read once\n  grant      the table weather.hourly, until 2026-01-02T00:00:00Z\n",
+    );
+    says("\nshare results of weather for acme  read 2 times\n  revoked\n");
+    says("delay-by-wind 1.0.0, approved by all parties, airline by its rule trusted: revision");
+    let outcome = files.verify(&["room.bundle", "--component", "notebook.wasm", "--json"]);
+    let value: serde_json::Value = serde_json::from_str(&outcome.text).unwrap();
+    assert_eq!(value["report"]["runs"][0]["result"], "cancelled");
+    assert_eq!(value["report"]["shares"][0]["reads"], 1);
+    assert_eq!(value["report"]["shares"][0]["grants"][0]["what"]["table"], "weather.hourly");
+    assert_eq!(value["components"][0]["found"][0]["by_rule"]["airline"], "trusted");
+}
+
+#[test]
+fn a_statement_that_the_room_would_not_take_is_found_in_its_place() {
+    let files = Files::new();
+    let room = room_with_everything();
+    let position = |kind: &str| {
+        let is = |entry: &glovebox_contract::envelope::Envelope| {
+            entry.unverified().unwrap().body.kind().as_str() == kind
+        };
+        room.entries.iter().position(is).unwrap()
+    };
+    // Without the rule nothing was approved; without a grant no read of it was.
+    for (kind, words) in
+        [("rule", "is number 3 of airline, the next is number"), ("share", "number")]
+    {
+        let mut entries = room.entries.clone();
+        entries.remove(position(kind));
+        let bundle =
+            glovebox_contract::bundle::Bundle::new(room.bundle().checkpoint().to_owned(), entries);
+        files.write("room.bundle", &bundle.to_bytes().unwrap());
+        let outcome = files.verify(&["room.bundle"]);
+        assert_eq!(outcome.status, 1, "{kind}: {}", outcome.text);
+        assert!(outcome.text.contains("statements          FAILS"), "{kind}: {}", outcome.text);
+        assert!(outcome.text.contains(words), "{kind}: {}", outcome.text);
+        assert_eq!(last_line(&outcome.text), "not verified");
+    }
 }

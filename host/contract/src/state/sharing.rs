@@ -9,7 +9,7 @@ use crate::name::{Alias, AssetName, Identifier, TableName};
 use crate::reason::ReasonCode;
 use crate::receipt::OutputFile;
 use crate::statement::{
-    Grant, MAX_TOKEN_GRACE_SECONDS, OutputReaders, Recipient, Share, Shared, SharedRead,
+    Grant, MAX_TOKEN_GRACE_SECONDS, OutputName, OutputReaders, Recipient, Share, Shared, SharedRead,
 };
 
 /// Most recipients of one party, and most grants of one recipient.
@@ -239,6 +239,11 @@ impl RoomState {
         let SharedRead { owner, recipient: name, share, what, .. } = read;
         if recipient.tokens_at(at).next().is_none() {
             return refuse(format!("the token of {name} of {owner} has ended"));
+        }
+        let of_others = self.document.outputs.readers == OutputReaders::Runner
+            && OutputName::parse(what).and_then(|read| read.runner).is_some_and(|of| of != *owner);
+        if of_others {
+            return refuse(format!("{owner} may not read {what}, nor its recipients"));
         }
         let covers = |grant: &Grant| grant.share == *share && grant.what.is_called(what);
         if recipient.grants_at(at).any(covers) {

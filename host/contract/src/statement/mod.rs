@@ -24,6 +24,7 @@ pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};
 pub use rule::{AutoApproval, Rule};
 pub use run::{Cancel, FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
+pub(crate) use share::OutputName;
 pub use share::{Grant, MAX_TOKEN_GRACE_SECONDS, Recipient, Share, Shared, SharedRead};
 pub use wire::PAYLOAD_TYPE;
 

@@ -97,7 +97,8 @@ pub struct SharedRead {
     pub share: AssetName,
     /// Version of the table.
     pub version: u64,
-    /// What was read: `notebook.output`, or the name of a table.
+    /// What was read: `notebook.output` of runs of the recipient's owner, `notebook.output@runner`
+    /// of those of another party, or the name of a table.
     pub what: String,
 }
 
@@ -123,15 +124,36 @@ impl Share {
 }
 
 impl Shared {
-    /// Whether a read of `what` (see [`SharedRead`]) is one of this.
+    /// Whether a read of `what`, see [`SharedRead::what`], is one of this.
     pub fn is_called(&self, what: &str) -> bool {
         match self {
             Self::Table { table } => table.as_str() == what,
-            Self::Output { notebook, output } => what.rsplit_once('.').is_some_and(|(of, name)| {
-                let is_output = |output: &Identifier| output.as_str() == name;
-                of == notebook.as_str() && output.as_ref().is_none_or(is_output)
+            Self::Output { notebook, output } => OutputName::parse(what).is_some_and(|read| {
+                read.notebook == *notebook
+                    && output.as_ref().is_none_or(|output| *output == read.output)
             }),
         }
+    }
+}
+
+/// What a read of an output names.
+#[derive(Debug)]
+pub(crate) struct OutputName {
+    notebook: AssetName,
+    output: Identifier,
+    /// Whose runs, if not those of the recipient's owner.
+    pub(crate) runner: Option<Alias>,
+}
+
+impl OutputName {
+    /// Reads `notebook.output` and `notebook.output@runner`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (name, runner) = match text.split_once('@') {
+            Some((name, runner)) => (name, Some(runner.parse().ok()?)),
+            None => (text, None),
+        };
+        let (notebook, output) = name.rsplit_once('.')?;
+        Some(Self { notebook: notebook.parse().ok()?, output: output.parse().ok()?, runner })
     }
 }
 

@@ -2,10 +2,11 @@
 
 use glovebox_contract::canonical;
 use glovebox_contract::difference::{Effect, Part, RevisionFacts, between_revisions};
+use glovebox_contract::manifest::{Manifest, OutputMode};
 use glovebox_contract::revision::Revision;
 use serde_json::{Value, json};
 
-use crate::support::{Room, manifest, name};
+use crate::support::{Room, add_notebook, manifest, name, notebook};
 
 fn revision() -> Revision {
     let room = Room::with_notebook();
@@ -85,4 +86,46 @@ fn the_gravest_change_comes_first() {
     let new = with(&new, "/hidden", json!(true));
     let effects: Vec<_> = differences(&old, &new).into_iter().map(|(_, effect)| effect).collect();
     assert_eq!(effects, [Effect::Widens, Effect::Alters, Effect::Narrows]);
+}
+
+fn appending() -> Manifest {
+    let mut manifest = manifest();
+    manifest.outputs.values_mut().for_each(|output| output.mode = OutputMode::Append);
+    manifest
+}
+
+#[test]
+fn what_becomes_of_earlier_rows_is_approved_and_told() {
+    let (replacing, appending) = (manifest(), appending());
+    let revision = revision();
+    let facts = |manifest| RevisionFacts { revision: &revision, manifest };
+    for (old, new) in [(&replacing, &appending), (&appending, &replacing)] {
+        let found = between_revisions(facts(old), facts(new));
+        let mode = |manifest: &Manifest| {
+            manifest.outputs.values().next().map(|output| output.mode.to_string())
+        };
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].part, found[0].effect), (Part::OutputMode, Effect::Alters));
+        assert_eq!((&found[0].old, &found[0].new), (&mode(old), &mode(new)));
+    }
+    let mut room = Room::approved();
+    let approved = room.revision();
+    let mut other = notebook("1.0.0");
+    other.manifest = appending;
+    room.says("partner", add_notebook(other));
+    assert_ne!(room.revision(), approved);
+}
+
+#[test]
+fn a_manifest_that_replaces_is_written_as_ever() {
+    let bytes =
+        |manifest: &Manifest| String::from_utf8(canonical::encode(manifest).unwrap()).unwrap();
+    let (replacing, appending) = (bytes(&manifest()), bytes(&appending()));
+    assert!(!replacing.contains("mode"), "{replacing}");
+    assert_eq!(appending.replace(r#","mode":"append""#, ""), replacing);
+    let read = |text: &str| canonical::decode::<Manifest>(text.as_bytes(), 10_000).is_ok();
+    assert!(read(&replacing) && read(&appending));
+    for other in ["replace", "Append", "overwrite", ""] {
+        assert!(!read(&appending.replace("\"append\"", &format!("{other:?}"))), "{other}");
+    }
 }

@@ -2,10 +2,12 @@
 
 mod approvals;
 mod assets;
+mod bodies;
 mod bundles;
 mod cancels;
 mod differences;
 mod encoding;
+mod histories;
 mod keys;
 mod libraries;
 mod membership;

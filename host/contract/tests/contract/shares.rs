@@ -317,6 +317,13 @@ fn where_all_read_outputs_all_may_share_them() {
         let what = outputs();
         let covered = room.state.shared_outputs(&parse(party), &what, room.now).count();
         assert_eq!(covered, 1, "{party}");
+        let read = SharedRead {
+            owner: parse(party),
+            recipient: parse("friend"),
+            what: "delay-by-wind.delay_by_wind@weather".into(),
+            ..read("x")
+        };
+        assert_eq!(outcome(&room, "host", Body::SharedRead(read)), None, "{party}");
     }
 }
 
@@ -334,6 +341,9 @@ fn the_host_puts_down_reads_of_what_was_granted() {
     check(&|r| r.what = "airline.flights".into(), Some(ReasonCode::NotPermitted));
     check(&|r| r.what = "delay-by-wind".into(), Some(ReasonCode::NotPermitted));
     check(&|r| r.what = "delay-by-wind.x.y".into(), Some(ReasonCode::NotPermitted));
+    check(&|r| r.what.push_str("@weather"), None);
+    check(&|r| r.what.push_str("@airline"), Some(ReasonCode::NotPermitted));
+    check(&|r| r.what = "delay-by-wind.Delay".into(), Some(ReasonCode::NotPermitted));
     check(&|r| r.what = String::new(), Some(ReasonCode::Malformed));
     check(&|r| r.what = "weather.hourly\u{1b}[2J".into(), Some(ReasonCode::Malformed));
     check(&|r| r.share = parse("other"), Some(ReasonCode::NotPermitted));
@@ -378,6 +388,14 @@ fn what_is_shared_has_the_name_that_reads_call_it_by() {
     check(&dotted(Some("t")), "delay.by-wind.u", false);
     check(&dotted(None), "delay.by-wind", false);
     check(&dotted(None), "by-wind.t", false);
+    check(&dotted(None), "delay.by-wind.t@weather", true);
+    check(&dotted(Some("t")), "delay.by-wind.t@weather", true);
+    check(&dotted(Some("t")), "delay.by-wind.u@weather", false);
+    check(&dotted(None), "delay.by-wind.t@", false);
+    check(&dotted(None), "delay.by-wind.t@Mallory", false);
+    check(&dotted(None), "delay.by-wind.t@weather@x", false);
+    check(&dotted(None), "delay.by-wind.a b", false);
+    check(&own_table("weather.hourly"), "weather.hourly@weather", false);
     check(&dotted(None), "t", false);
     check(&dotted(None), "", false);
 }

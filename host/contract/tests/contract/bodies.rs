@@ -1,0 +1,185 @@
+//! The bodies of statements as they are signed: one way to write each, and no other.
+
+use std::fmt::Debug;
+
+use glovebox_contract::canonical;
+use glovebox_contract::digest::{Blake3Digest, Sha256Digest};
+use glovebox_contract::name::RunId;
+use glovebox_contract::statement::{
+    AutoApproval, Body, Cancel, Grant, Recipient, RoomDocument, Rule, Share, Shared, SharedRead,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::support::{Room, document, parse};
+
+const TOKEN: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+fn recipient(previous_until: Option<u64>) -> Share {
+    let token = Sha256Digest::of(b"test");
+    Share::Recipient(Recipient { expires: 90, name: parse("acme"), previous_until, token })
+}
+
+fn grant(until: Option<u64>, what: Shared) -> Share {
+    Share::Grant(Grant { recipient: parse("acme"), share: parse("results"), until, what })
+}
+
+/// New kinds, and the JSON of their bodies.
+fn bodies() -> Vec<(Body, String)> {
+    let run = RunId::of_request(&Blake3Digest::from_bytes([7; 32]));
+    let rule = |author: Option<&str>| {
+        let author = author.map(parse);
+        Body::Rule(Rule::Add(AutoApproval { author, id: parse("r"), runner: parse("weather") }))
+    };
+    let output = |output: Option<&str>| Shared::Output {
+        notebook: parse("delay-by-wind"),
+        output: output.map(parse),
+    };
+    let revoke = |share: Option<&str>| {
+        Body::Share(Share::Revoke { recipient: parse("acme"), share: share.map(parse) })
+    };
+    let table = Shared::Table { table: parse("weather.hourly") };
+    let read = SharedRead {
+        owner: parse("weather"),
+        recipient: parse("acme"),
+        share: parse("results"),
+        version: 3,
+        what: "weather.hourly".into(),
+    };
+    let cases = [
+        (Body::Cancel(Cancel { run }), r#"{"run":"07070707070707070707070707070707"}"#),
+        (rule(None), r#"{"id":"r","rule":"add","runner":"weather"}"#),
+        (rule(Some("partner")), r#"{"author":"partner","id":"r","rule":"add","runner":"weather"}"#),
+        (Body::Rule(Rule::Remove { id: parse("r") }), r#"{"id":"r","rule":"remove"}"#),
+        (
+            Body::Share(recipient(None)),
+            r#"{"act":"recipient","expires":90,"name":"acme","token":"TOKEN"}"#,
+        ),
+        (
+            Body::Share(recipient(Some(80))),
+            r#"{"act":"recipient","expires":90,"name":"acme","previous_until":80,"token":"TOKEN"}"#,
+        ),
+        (
+            Body::Share(grant(None, output(None))),
+            r#"{"act":"grant","recipient":"acme","share":"results","what":{"notebook":"delay-by-wind","shared":"output"}}"#,
+        ),
+        (
+            Body::Share(grant(Some(70), output(Some("t")))),
+            r#"{"act":"grant","recipient":"acme","share":"results","until":70,"what":{"notebook":"delay-by-wind","output":"t","shared":"output"}}"#,
+        ),
+        (
+            Body::Share(grant(None, table)),
+            r#"{"act":"grant","recipient":"acme","share":"results","what":{"shared":"table","table":"weather.hourly"}}"#,
+        ),
+        (revoke(None), r#"{"act":"revoke","recipient":"acme"}"#),
+        (revoke(Some("results")), r#"{"act":"revoke","recipient":"acme","share":"results"}"#),
+        (
+            Body::SharedRead(read),
+            r#"{"owner":"weather","recipient":"acme","share":"results","version":3,"what":"weather.hourly"}"#,
+        ),
+    ];
+    cases.into_iter().map(|(body, text)| (body, text.replace("TOKEN", TOKEN))).collect()
+}
+
+#[test]
+fn bodies_as_they_are_signed() {
+    let room = Room::accepted();
+    for (body, expected) in bodies() {
+        let bytes = canonical::encode(&room.statement("weather", body)).unwrap();
+        let statement: Value = serde_json::from_slice(&bytes).unwrap();
+        let body = canonical::encode(&statement["predicate"]["body"]).unwrap();
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
+}
+
+#[test]
+fn bodies_as_people_read_them() {
+    let lines: Vec<String> = bodies().iter().map(|(body, _)| body.summary()).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r###"
+    cancels run 07070707070707070707070707070707
+    approves by rule r what anyone adds for weather to run
+    approves by rule r what partner adds for weather to run
+    removes the rule r
+    gives the recipient acme a token
+    gives the recipient acme another token
+    shares the outputs of delay-by-wind with acme in the share results
+    shares the output delay-by-wind.t with acme in the share results
+    shares the table weather.hourly with acme in the share results
+    revokes the recipient acme
+    takes the share results from acme
+    lets acme of weather read weather.hourly, version 3
+    "###);
+}
+
+#[test]
+fn a_body_that_says_more_or_less_or_otherwise_is_refused() {
+    fn refused<T: Serialize + DeserializeOwned + Debug>(good: &str, bad: &[&str]) {
+        assert!(canonical::decode::<T>(good.as_bytes(), 1000).is_ok(), "{good}");
+        for bad in bad {
+            let read = canonical::decode::<T>(bad.as_bytes(), 1000);
+            assert!(read.is_err(), "{bad}: {read:?}");
+        }
+    }
+    refused::<Rule>(
+        r#"{"id":"r","rule":"remove"}"#,
+        &[
+            r#"{"id":"r"}"#,
+            r#"{"rule":"remove"}"#,
+            r#"{"id":"r","rule":"Remove"}"#,
+            r#"{"id":"r","rule":"remove","runner":"weather"}"#,
+            r#"{"id":"r","rule":"remove","x":1}"#,
+            r#"{"id":"R","rule":"remove"}"#,
+            r#"{"id":"r","rule":"add"}"#,
+            r#"{"author":null,"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"author":"any","id":"r","rule":"add","runner":"weather","x":1}"#,
+            r#"{"id":"r","rule":"add","rule":"remove","runner":"weather"}"#,
+        ],
+    );
+    refused::<Share>(
+        r#"{"act":"revoke","recipient":"acme"}"#,
+        &[
+            r#"{"act":"revoke"}"#,
+            r#"{"act":"forget","recipient":"acme"}"#,
+            r#"{"recipient":"acme"}"#,
+            r#"{"act":"revoke","recipient":"acme","share":null}"#,
+            r#"{"act":"revoke","recipient":"acme","what":{"shared":"table","table":"a.b"}}"#,
+            r#"{"act":"revoke","recipient":"../acme"}"#,
+            r#"{"act":"recipient","expires":90,"name":"acme","token":"secret"}"#,
+            r#"{"act":"recipient","expires":-1,"name":"acme","token":"TOKEN"}"#,
+            r#"{"act":"recipient","expires":"90","name":"acme","token":"TOKEN"}"#,
+        ]
+        .map(|text| text.replace("TOKEN", TOKEN))
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>(),
+    );
+    refused::<Shared>(
+        r#"{"notebook":"n","shared":"output"}"#,
+        &[
+            r#"{"notebook":"n"}"#,
+            r#"{"notebook":"n","shared":"table"}"#,
+            r#"{"notebook":"n","shared":"output","table":"a.b"}"#,
+            r#"{"notebook":"n","output":null,"shared":"output"}"#,
+            r#"{"notebook":"n","output":"*","shared":"output"}"#,
+            r#"{"shared":"table","table":"b"}"#,
+        ],
+    );
+    refused::<Cancel>(
+        r#"{"run":"07070707070707070707070707070707"}"#,
+        &[r#"{"run":"07"}"#, r#"{}"#, r#"{"run":"07070707070707070707070707070707","x":1}"#],
+    );
+}
+
+#[test]
+fn a_room_that_is_not_packaged_is_written_as_ever() {
+    let text =
+        |document: &RoomDocument| String::from_utf8(canonical::encode(document).unwrap()).unwrap();
+    let mut room = document(&["airline", "weather"]);
+    let plain = text(&room);
+    assert!(!plain.contains("package"), "{plain}");
+    room.package_provider = Some(parse("weather"));
+    assert_eq!(text(&room).replace(r#""package_provider":"weather","#, ""), plain);
+    let null = text(&room).replace(r#""package_provider":"weather""#, r#""package_provider":null"#);
+    assert!(canonical::decode::<RoomDocument>(null.as_bytes(), 10_000).is_err());
+}
