@@ -31,6 +31,9 @@ pub enum FrameError {
         /// The cap.
         max_bytes: usize,
     },
+    /// The caller does not want to wait any longer.
+    #[error("the wait was ended")]
+    Stopped,
     /// The bytes are no message of the wanted type.
     #[error("a message that is not well-formed: {0}")]
     Malformed(#[source] serde_json::Error),
@@ -40,6 +43,38 @@ pub enum FrameError {
     /// The system refused.
     #[error("the socket failed: {0}")]
     Io(#[source] io::Error),
+}
+
+/// How often a caller that may end its wait is asked.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+
+/// Until when to wait for the other end.
+pub(crate) struct Wait<'a> {
+    deadline: Option<Instant>,
+    /// Asked again and again; ends the wait by saying so.
+    stop: Option<&'a mut dyn FnMut() -> bool>,
+}
+
+impl<'a> Wait<'a> {
+    /// Until `deadline`, or for ever without one.
+    pub(crate) fn until(deadline: Option<Instant>) -> Self {
+        Self { deadline, stop: None }
+    }
+
+    /// Until `deadline` or until `stop` says so.
+    pub(crate) fn unless(deadline: Instant, stop: &'a mut dyn FnMut() -> bool) -> Self {
+        Self { deadline: Some(deadline), stop: Some(stop) }
+    }
+
+    /// How long the next read may take; `None` is for ever.
+    fn next(&mut self) -> Result<Option<Duration>, FrameError> {
+        let left = self.deadline.map(time_left).transpose()?;
+        let Some(stop) = &mut self.stop else { return Ok(left) };
+        if stop() {
+            return Err(FrameError::Stopped);
+        }
+        Ok(Some(left.map_or(ASK_EVERY, |left| left.min(ASK_EVERY))))
+    }
 }
 
 /// Writes one message. Waits until `deadline`, or for ever without one.
@@ -79,23 +114,24 @@ pub fn read<T: DeserializeOwned>(
     max_bytes: usize,
     deadline: Option<Instant>,
 ) -> Result<T, FrameError> {
-    read_sized(stream, max_bytes, deadline).map(|(message, _)| message)
+    let wait = &mut Wait::until(deadline);
+    read_sized(stream, max_bytes, wait).map(|(message, _)| message)
 }
 
 /// Like [`read`]; tells the length of the message too.
 pub(crate) fn read_sized<T: DeserializeOwned>(
     stream: &UnixStream,
     max_bytes: usize,
-    deadline: Option<Instant>,
+    wait: &mut Wait<'_>,
 ) -> Result<(T, usize), FrameError> {
     let mut header = [0; 4];
-    fill(stream, &mut header, deadline, FrameError::Closed)?;
+    fill(stream, &mut header, wait, FrameError::Closed)?;
     let bytes = usize::try_from(u32::from_be_bytes(header)).unwrap_or(usize::MAX);
     if bytes == 0 || bytes > max_bytes {
         return Err(FrameError::Length { bytes, max_bytes });
     }
     let mut body = vec![0; bytes];
-    fill(stream, &mut body, deadline, FrameError::Truncated)?;
+    fill(stream, &mut body, wait, FrameError::Truncated)?;
     let message = serde_json::from_slice(&body).map_err(FrameError::Malformed)?;
     Ok((message, bytes))
 }
@@ -103,7 +139,7 @@ pub(crate) fn read_sized<T: DeserializeOwned>(
 /// Waits until the other end is closed; a byte that comes instead is an error.
 pub(crate) fn wait_for_end(stream: &UnixStream, deadline: Instant) -> Result<(), FrameError> {
     let mut byte = [0; 1];
-    match fill(stream, &mut byte, Some(deadline), FrameError::Closed) {
+    match fill(stream, &mut byte, &mut Wait::until(Some(deadline)), FrameError::Closed) {
         Err(FrameError::Closed) => Ok(()),
         Err(error) => Err(error),
         Ok(()) => Err(FrameError::Length { bytes: 1, max_bytes: 0 }),
@@ -114,13 +150,13 @@ pub(crate) fn wait_for_end(stream: &UnixStream, deadline: Instant) -> Result<(),
 fn fill(
     stream: &UnixStream,
     buffer: &mut [u8],
-    deadline: Option<Instant>,
+    wait: &mut Wait<'_>,
     at_start: FrameError,
 ) -> Result<(), FrameError> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        if let Some(deadline) = deadline {
-            stream.set_read_timeout(Some(time_left(deadline)?)).map_err(FrameError::Io)?;
+        if let Some(time) = wait.next()? {
+            stream.set_read_timeout(Some(time)).map_err(FrameError::Io)?;
         }
         match (&mut &*stream).read(rest) {
             Ok(0) if filled == 0 => return Err(at_start),
@@ -177,6 +213,28 @@ mod tests {
         let (_host_end, worker_end) = UnixStream::pair().expect("a socket");
         let error = write(&worker_end, &"too long", 4, None).expect_err("the cap");
         assert_eq!(error.to_string(), "a message of 10 bytes, allowed are 1 to 4");
+    }
+
+    #[test]
+    fn a_wait_can_be_ended_in_the_middle_of_a_message() {
+        let check = |sent: &[u8], asked_before: usize| {
+            let (host_end, mut worker_end) = UnixStream::pair().expect("a socket");
+            worker_end.write_all(sent).expect("send");
+            let started = Instant::now();
+            let mut asked = 0;
+            let mut stop = || {
+                asked += 1;
+                asked > asked_before
+            };
+            let wait = &mut Wait::unless(started + Duration::from_secs(60), &mut stop);
+            let error = read_sized::<Event>(&host_end, 100, wait).expect_err("stopped");
+            assert!(matches!(error, FrameError::Stopped), "{error}");
+            assert!(started.elapsed() < Duration::from_secs(10));
+        };
+        check(b"", 0);
+        check(b"", 2);
+        check(&[0, 0], 3);
+        check(&[0, 0, 0, 9, b'{'], 4);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::channel::Parcel;
 use crate::descriptors::{DescriptorError, DescriptorList, MAX_DESCRIPTORS};
 use crate::ending::Ending;
 use crate::event::Event;
-use crate::frame::{self, FrameError, MAX_EVENT_BYTES, MAX_JOB_BYTES};
+use crate::frame::{self, FrameError, MAX_EVENT_BYTES, MAX_JOB_BYTES, Wait};
 use crate::job::{ExpectedAnswer, Job};
 use crate::limits::{JailMode, ProcessLimits};
 use crate::report::Report;
@@ -180,7 +180,7 @@ impl Worker {
                 format!("the job has {count} files, the room allows {}", self.limits.open_files),
             ));
         }
-        match self.read_event(deadline)? {
+        match self.read_event(&mut Wait::until(Some(deadline)))? {
             Event::Ready {} => {}
             Event::Failed { reason, detail, .. } => {
                 let detail = text::clean_lines(&detail, text::MAX_DETAIL_BYTES);
@@ -209,7 +209,15 @@ impl Worker {
     /// Once this returns a last event or an error, the process is dead: nobody writes to the
     /// output files any more. Texts are clean; outputs are those of the job, within its rows.
     pub fn receive(&mut self, deadline: Instant) -> Result<Event, WorkerError> {
-        let event = match self.read_event(deadline)? {
+        self.receive_within(deadline, &mut Wait::until(Some(deadline)))
+    }
+
+    fn receive_within(
+        &mut self,
+        deadline: Instant,
+        wait: &mut Wait<'_>,
+    ) -> Result<Event, WorkerError> {
+        let event = match self.read_event(wait)? {
             Event::Log { level, text } => {
                 Event::Log { level, text: text::clean_line(&text, text::MAX_LOG_LINE_BYTES) }
             }
@@ -253,12 +261,37 @@ impl Worker {
         }
     }
 
-    fn read_event(&mut self, deadline: Instant) -> Result<Event, WorkerError> {
+    /// [`Worker::wait`] until `stop` gives a reason to end the worker, which becomes that of the
+    /// error. It is asked several times a second, also while events come in.
+    pub fn wait_unless(
+        &mut self,
+        deadline: Instant,
+        mut notice: impl FnMut(&Event),
+        stop: &mut dyn FnMut() -> Option<ReasonCode>,
+    ) -> Result<Event, WorkerError> {
+        loop {
+            let mut reason = None;
+            let mut ask = || {
+                reason = stop();
+                reason.is_some()
+            };
+            let received = self.receive_within(deadline, &mut Wait::unless(deadline, &mut ask));
+            match (received, reason) {
+                (Err(_), Some(reason)) => {
+                    return Err(WorkerError::new(reason, "the worker was stopped"));
+                }
+                (Err(error), None) => return Err(error),
+                (Ok(event), _) if event.is_last() => return Ok(event),
+                (Ok(event), _) => notice(&event),
+            }
+        }
+    }
+
+    fn read_event(&mut self, wait: &mut Wait<'_>) -> Result<Event, WorkerError> {
         if self.over {
             return Err(WorkerError::new(ReasonCode::WorkerDied, "the worker has ended"));
         }
-        let (event, bytes) = match frame::read_sized(&self.stream, MAX_EVENT_BYTES, Some(deadline))
-        {
+        let (event, bytes) = match frame::read_sized(&self.stream, MAX_EVENT_BYTES, wait) {
             Ok(read) => read,
             Err(error) => return Err(self.frame_failure(error)),
         };
@@ -301,6 +334,7 @@ impl Worker {
     fn frame_failure(&mut self, error: FrameError) -> WorkerError {
         match error {
             FrameError::Deadline => self.fail(ReasonCode::Deadline, "the deadline passed"),
+            FrameError::Stopped => self.fail(ReasonCode::Internal, "the wait was ended"),
             FrameError::Closed | FrameError::Truncated => {
                 let ending = self.end_by_itself();
                 WorkerError::new(ending.reason(&self.limits), ending.describe())

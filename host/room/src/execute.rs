@@ -17,6 +17,7 @@ use glovebox_job::job::{
 };
 use glovebox_job::process::{Worker, WorkerError};
 
+use crate::cancel::CancelWatch;
 use crate::components::CachedCode;
 use crate::crash::CrashPoint;
 use crate::error::{Context as _, Result, RoomError};
@@ -43,10 +44,11 @@ pub(crate) fn execute(
     started: StartedRun,
     worker: Result<Worker, WorkerError>,
     observer: &mut dyn RunObserver,
+    watch: &mut CancelWatch,
 ) -> FinishedRun {
     let mut log = GuestLog::new(started.grants.limits().log_bytes);
     let mut usage = ResourceUsage::default();
-    let said = run_worker(worker, &started, observer, &mut log, &mut usage);
+    let said = run_worker(worker, &started, observer, watch, &mut log, &mut usage);
     let outcome = said.and_then(|said| {
         settings.pass(CrashPoint::WorkerFinished);
         Ok(check(&started, &said)?)
@@ -75,6 +77,7 @@ fn run_worker(
     worker: Result<Worker, WorkerError>,
     started: &StartedRun,
     observer: &mut dyn RunObserver,
+    watch: &mut CancelWatch,
     log: &mut GuestLog,
     usage: &mut ResourceUsage,
 ) -> Result<BTreeMap<Identifier, OutputSummary>, Failure> {
@@ -83,7 +86,7 @@ fn run_worker(
     let (job, descriptors) = job(started)?;
     let mut worker = worker?;
     worker.send(&job, descriptors, deadline)?;
-    let last = worker.wait(deadline, |event| match event {
+    let notice = |event: &Event| match event {
         Event::Progress { done, total } => observer.progress(*done, *total),
         Event::Log { level, text } => {
             let kept = log.add(*level, text);
@@ -93,8 +96,8 @@ fn run_worker(
         }
         Event::Display { media_type, data } => log.show(*media_type, data),
         _ => {}
-    })?;
-    match last {
+    };
+    match worker.wait_unless(deadline, notice, &mut || watch.reason())? {
         Event::Finished { outputs, usage: used } => {
             *usage = used;
             Ok(outputs)

@@ -3,11 +3,13 @@
 //! ```text
 //! version               `glovebox-home 1`
 //! host.key              the host's signing key, mode 0600
-//! lock                  held by whoever changes what all rooms share
-//! rooms/<id>/           room.sqlite, staging/<run>/, outputs/<run>/
+//! lock                  held by whoever makes the home
+//! rooms/<id>/           room.sqlite, staging/<run>/, outputs/<run>/, data/<alias>/<statement>/
 //! components/           by digest
 //! cache/                machine code by component and engine
 //! staging/              things in the making
+//! uploads/<key id>/     files of parties on their way into a room
+//! delta/                Delta tables of outputs, made from the logs
 //! ```
 
 use std::io;
@@ -33,6 +35,10 @@ const KEY_FILE: &str = "host.key";
 const LOCK_FILE: &str = "lock";
 const DIRECTORIES: [&str; 4] = ["cache", "components", "rooms", "staging"];
 
+/// What else may stand in a directory that becomes a home: what other parts of this program keep
+/// there, some of them before there is a host.
+const NEIGHBOURS: [&str; 4] = ["delta", "gateway", "hosts", "uploads"];
+
 /// How long a change waits for another process's change.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LOCK_RETRY: Duration = Duration::from_millis(5);
@@ -53,7 +59,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
 }
 
-/// Held while something that all processes share changes.
+/// Held while something changes that several processes share.
 pub(crate) struct HomeLock {
     _lock: Flock<std::fs::File>,
 }
@@ -102,6 +108,17 @@ impl Home {
         &self.shared.path
     }
 
+    /// This host's time, in seconds since 1970-01-01T00:00:00Z.
+    pub fn now(&self) -> u64 {
+        self.clock().unix_seconds()
+    }
+
+    /// A secret of this host for one purpose, which `context` names for good. It comes from the
+    /// host's key and tells nothing about it.
+    pub fn derive_secret(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, self.shared.host_key.to_file().as_bytes())
+    }
+
     pub(crate) fn private_key(&self) -> &PrivateKey {
         &self.shared.host_key
     }
@@ -118,9 +135,11 @@ impl Home {
             .trying(|| format!("open `{name}` in the home `{}`", self.shared.path.display()))
     }
 
-    /// Waits for its turn to change what all processes share.
-    pub(crate) fn lock(&self) -> Result<HomeLock> {
-        lock(&self.shared.directory)
+    /// A directory of the home that homes of before may lack.
+    pub(crate) fn made_directory(&self, name: &str) -> Result<Dir> {
+        files::create_directory(&self.shared.directory, name)
+            .trying(|| format!("make `{name}` in the home `{}`", self.shared.path.display()))?;
+        self.directory(name)
     }
 }
 
@@ -136,6 +155,7 @@ fn create(path: &Path) -> Result<()> {
         let name = entry.trying(creating)?.file_name();
         let ours = name.to_str().is_some_and(|name| {
             DIRECTORIES.contains(&name)
+                || NEIGHBOURS.contains(&name)
                 || [KEY_FILE, LOCK_FILE].contains(&name)
                 || files::is_temporary(name)
         });
@@ -215,31 +235,40 @@ fn read_key(directory: &Dir) -> Result<PrivateKey> {
     })
 }
 
-fn lock(directory: &Dir) -> Result<HomeLock> {
+/// Waits for its turn to change what processes share in this directory: the home, or one room.
+pub(crate) fn lock(directory: &Dir) -> Result<HomeLock> {
     lock_within(directory, LOCK_WAIT)
 }
 
 fn lock_within(directory: &Dir, wait: Duration) -> Result<HomeLock> {
-    let started = Instant::now();
-    let mut file = directory
+    let file = directory
         .open_with(LOCK_FILE, OpenOptions::new().read(true).write(true).create(true).mode(0o600))
         .trying(|| "open the home's lock file".into())?
         .into_std();
+    let lock = lock_file(file, wait, "another glovebox process has been changing it")?;
+    Ok(HomeLock { _lock: lock })
+}
+
+/// Locks a file, or waits for its turn. `busy` says what whoever has the lock is doing.
+pub(crate) fn lock_file(
+    mut file: std::fs::File,
+    wait: Duration,
+    busy: &str,
+) -> Result<Flock<std::fs::File>> {
+    let started = Instant::now();
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(HomeLock { _lock: lock }),
+            Ok(lock) => return Ok(lock),
             Err((returned, Errno::EWOULDBLOCK)) if started.elapsed() < wait => {
                 file = returned;
                 std::thread::sleep(LOCK_RETRY);
             }
             Err((_, Errno::EWOULDBLOCK)) => {
-                let what = format!(
-                    "the home is busy: another glovebox process has been changing it for {} seconds",
-                    wait.as_secs()
-                );
+                let seconds = wait.as_secs();
+                let what = format!("the home is busy: {busy} for {seconds} seconds");
                 return Err(RoomError::new(ReasonCode::HomeBusy, what));
             }
-            Err((_, error)) => return Err(error).trying(|| "lock the home".into()),
+            Err((_, error)) => return Err(error).trying(|| "lock a file of the home".into()),
         }
     }
 }

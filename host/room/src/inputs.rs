@@ -1,18 +1,23 @@
 //! The inputs of a run: what its grants name, opened where this host knows it to be.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use glovebox_contract::column::Column;
-use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::grants::{Grants, TableSource};
 use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::{FileDigest, Snapshot};
 
 use crate::error::{Result, RoomError};
+use crate::kept::HeldFiles;
 use crate::room::Room;
-use crate::sources::{self, DigestCache, Files, OpenedSource, Rows};
+use crate::sources::{self, DigestCache, Files, OpenedSource, Progress, Rows, Source};
 use crate::volumes::OpenedVolumes;
+
+/// How often the place of a table is looked up again when it changes meanwhile.
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// Everything that a run reads.
 pub(crate) struct OpenedInputs {
@@ -37,6 +42,9 @@ pub(crate) enum OpenedRows {
 /// The files of a table.
 pub(crate) struct OpenedFiles {
     pub(crate) opened: OpenedSource,
+    place: PathBuf,
+    /// What holds the files, when this host keeps them.
+    kept: Option<HeldFiles>,
     /// All columns of the files, granted or not.
     pub(crate) columns: Vec<Column>,
 }
@@ -55,10 +63,17 @@ impl OpenedInput {
     }
 
     /// What its files hold now. `name` is for messages.
-    pub(crate) fn snapshot(&self, name: &TableName, cache: &dyn DigestCache) -> Result<Snapshot> {
+    /// `progress` may end the reading.
+    pub(crate) fn snapshot(
+        &self,
+        name: &TableName,
+        cache: &dyn DigestCache,
+        progress: &mut Progress<'_>,
+    ) -> Result<Snapshot> {
         let mut snapshot = Snapshot::default();
         for table in self.tables() {
-            let digests = table.opened.digests(name, cache)?;
+            let digests = table.opened.digests(name, cache, progress)?;
+            table.check_pinned(name, &digests)?;
             if let OpenedRows::View { .. } = self.rows {
                 snapshot.tables.push(u64::try_from(digests.len()).unwrap_or(u64::MAX));
             }
@@ -66,6 +81,26 @@ impl OpenedInput {
             snapshot.files.extend(files);
         }
         Ok(snapshot)
+    }
+}
+
+impl OpenedFiles {
+    /// Files that a party uploaded are those that it uploaded.
+    fn check_pinned(&self, table: &TableName, digests: &[(ContentDigest, u64)]) -> Result<()> {
+        let Some(kept) = &self.kept else { return Ok(()) };
+        let files = self.opened.files.iter().zip(digests);
+        let unchanged = self.opened.files.len() == kept.count(&self.place)
+            && files.into_iter().all(|(file, (digest, bytes))| {
+                let pin = file.name.to_str().and_then(|name| kept.pin(&self.place, name));
+                pin == Some(&FileDigest { bytes: *bytes, digest: *digest })
+            });
+        if unchanged {
+            return Ok(());
+        }
+        Err(RoomError::new(
+            ReasonCode::InputChanged,
+            format!("table {table}: its files on this host are not those that were uploaded"),
+        ))
     }
 }
 
@@ -80,7 +115,12 @@ impl OpenedInputs {
 
 impl Room {
     /// Opens the tables and the volumes of a run.
-    pub(crate) fn open_inputs(&self, grants: &Grants) -> Result<OpenedInputs> {
+    /// `progress` may end the reading of volumes.
+    pub(crate) fn open_inputs(
+        &self,
+        grants: &Grants,
+        progress: &mut Progress<'_>,
+    ) -> Result<OpenedInputs> {
         let pinned: usize = grants.volumes().values().map(BTreeMap::len).sum();
         let tables: BTreeMap<_, _> = grants
             .sources()
@@ -93,7 +133,7 @@ impl Room {
         let others = grants.outputs().len().saturating_add(1);
         let all = read.saturating_add(pinned).saturating_add(others);
         if u64::try_from(all).is_ok_and(|all| all <= most) {
-            return Ok(OpenedInputs { tables, volumes: self.open_volumes(grants)? });
+            return Ok(OpenedInputs { tables, volumes: self.open_volumes(grants, progress)? });
         }
         Err(RoomError::new(
             ReasonCode::PolicyLimit,
@@ -110,15 +150,40 @@ impl Room {
         input: &TableName,
         TableSource { table, renamed }: &TableSource,
     ) -> Result<OpenedInput> {
-        let source = self.store.source(table)?.ok_or_else(|| {
+        // Files that are kept here are removed when their table is replaced, perhaps just now.
+        let mut attempts = 0;
+        loop {
+            let source = self.known_source(table)?;
+            attempts += 1;
+            match self.open_source(grants, input, (table, renamed), source.clone()) {
+                Err(_) if attempts < ATTEMPTS && self.known_source(table)? != source => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn known_source(&self, table: &TableName) -> Result<Source> {
+        self.table_source(table)?.ok_or_else(|| {
             RoomError::new(
                 ReasonCode::InputUnreadable,
                 format!("table {table}: this host does not know where it is; add it again"),
             )
-        })?;
+        })
+    }
+
+    fn open_source(
+        &self,
+        grants: &Grants,
+        input: &TableName,
+        (table, renamed): (&TableName, &BTreeMap<String, String>),
+        source: Source,
+    ) -> Result<OpenedInput> {
         let open = |files: Files| -> Result<OpenedFiles> {
+            let kept = self.kept.hold(&files.path);
+            let kept = kept.map_err(|error| sources::unreadable(table, error))?;
             let opened = sources::open(table, &files.path, Some(files.format))?;
-            Ok(OpenedFiles { opened, columns: files.columns })
+            let opened = if kept.is_some() { opened.owned() } else { opened };
+            Ok(OpenedFiles { opened, columns: files.columns, kept, place: files.path })
         };
         let rows = match source.rows {
             Rows::Files(files) => OpenedRows::Files(open(files)?),

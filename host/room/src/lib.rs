@@ -49,6 +49,7 @@
 )]
 #![forbid(unsafe_code)]
 
+mod cancel;
 pub mod clock;
 mod components;
 pub mod crash;
@@ -57,6 +58,7 @@ mod execute;
 mod files;
 pub mod home;
 mod inputs;
+mod kept;
 mod libraries;
 mod notebooks;
 pub mod outputs;
@@ -70,6 +72,8 @@ mod staging;
 mod store;
 pub mod tables;
 mod tree;
+pub mod uploaded;
+pub mod uploads;
 pub mod volumes;
 pub mod worker;
 

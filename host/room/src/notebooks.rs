@@ -94,7 +94,7 @@ impl Room {
         let digest = ComponentStore::open(&self.home)?.put(component)?;
         let limits = &self.state.document().limits;
         let libraries = self.state.libraries_for(announced.manifest);
-        worker::compile(&self.home, settings, &digest, &libraries, limits)
+        worker::compile(&self.home, settings, &digest, &libraries, limits, &mut || None)
     }
 }
 

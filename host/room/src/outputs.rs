@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Seek as _;
+use std::path::PathBuf;
 
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::name::{Alias, Identifier, RunId};
@@ -14,6 +15,7 @@ use crate::error::{Context as _, Result, RoomError};
 use crate::files;
 use crate::private::{Display, LogLine};
 use crate::room::Room;
+use crate::staging::OutputStore;
 
 /// A published output, opened for reading.
 #[derive(Debug)]
@@ -37,6 +39,10 @@ pub struct RunText {
     pub log: Vec<LogLine>,
 }
 
+fn no_output(run: &RunId, output: &Identifier) -> RoomError {
+    RoomError::not_found(format!("run {run} has no output {output}"))
+}
+
 impl Room {
     /// The receipt of a run whose outputs `reader` may read now. It shows names and sizes; to
     /// read rows a party signs, see [`Room::read_output`].
@@ -58,6 +64,16 @@ impl Room {
             return Err(RoomError::internal("the statement does not read an output"));
         };
         let (run, output) = (read.run, read.output);
+        // Opened first, so that what this host cannot give is not logged as read. Whether the party
+        // may have it is decided under the lock.
+        self.refresh()?;
+        let may = self.state.may_read_output(&run, &statement.party, self.now());
+        let opened = match may.cloned() {
+            Ok(receipt) if receipt.outputs().is_some_and(|files| files.contains_key(&output)) => {
+                Some(self.open_output(receipt, &run, &output)?)
+            }
+            _ => None,
+        };
         let receipt = self.locked(|room, _| {
             // The statement's own time is the reader's word; expiry goes by the host's clock.
             match room.state.may_read_output(&run, &statement.party, room.now()) {
@@ -72,7 +88,43 @@ impl Room {
                 }
             }
         })?;
-        self.open_output(receipt, &run, &output)
+        match opened {
+            Some(opened) => Ok(opened),
+            // It was published at this very moment.
+            None => self.open_output(receipt, &run, &output),
+        }
+    }
+
+    /// Opens a published output for the host itself, with the digest that its receipt says. For
+    /// Delta Sharing, which checks what a recipient was granted and logs
+    /// [`glovebox_contract::statement::SharedRead`]; a party reads by [`Room::read_output`].
+    ///
+    /// # Errors
+    /// `not-found` when there is no such output, or not any more.
+    pub fn published_output(&self, run: &RunId, output: &Identifier) -> Result<OpenedOutput> {
+        let receipt = self.present_receipt(run)?.clone();
+        self.open_output(receipt, run, output)
+    }
+
+    /// Where the file of a published output is. As [`Room::published_output`], and its bytes are the
+    /// caller's to check.
+    ///
+    /// # Errors
+    /// `not-found` when there is no such output, or not any more.
+    pub fn output_path(&self, run: &RunId, output: &Identifier) -> Result<PathBuf> {
+        let receipt = self.present_receipt(run)?;
+        if !receipt.outputs().is_some_and(|outputs| outputs.contains_key(output)) {
+            return Err(no_output(run, output));
+        }
+        Ok(self.path.join(OutputStore::path(run, output)))
+    }
+
+    /// The receipt of a run that has outputs now.
+    fn present_receipt(&self, run: &RunId) -> Result<&Receipt> {
+        let receipt = self.state.run(run)?.receipt();
+        receipt.filter(|_| self.has_outputs_now(run)).ok_or_else(|| {
+            RoomError::not_found(format!("run {run} has no outputs, or not any more"))
+        })
     }
 
     fn open_output(
@@ -82,8 +134,7 @@ impl Room {
         output: &Identifier,
     ) -> Result<OpenedOutput> {
         let expected = receipt.outputs().and_then(|outputs| outputs.get(output)).copied();
-        let expected = expected
-            .ok_or_else(|| RoomError::not_found(format!("run {run} has no output {output}")))?;
+        let expected = expected.ok_or_else(|| no_output(run, output))?;
         let mut file = self.outputs.open_output(run, output)?.ok_or_else(|| {
             RoomError::internal(format!("output {output} of run {run} is missing on this host"))
         })?;

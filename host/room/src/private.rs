@@ -102,6 +102,24 @@ pub(crate) fn put_volume(
     Ok(())
 }
 
+/// Forgets where a table or a view was, in the transaction that appends the statement.
+pub(crate) fn forget_source(transaction: &Transaction<'_>, table: &TableName) -> Result<()> {
+    ["source", "source_files"].into_iter().try_for_each(|rows| {
+        transaction
+            .execute(&format!("DELETE FROM {rows} WHERE table_name = ?"), [table.as_str()])
+            .trying(|| format!("forget where table {table} was"))
+            .map(drop)
+    })
+}
+
+/// Forgets where a volume was, in the transaction that appends the statement.
+pub(crate) fn forget_volume(transaction: &Transaction<'_>, volume: &TableName) -> Result<()> {
+    transaction
+        .execute("DELETE FROM volume WHERE volume_name = ?", [volume.as_str()])
+        .trying(|| format!("forget where volume {volume} was"))
+        .map(drop)
+}
+
 /// Stores what a run said and why it failed, in the transaction that appends its end.
 pub(crate) fn put_run_words(
     transaction: &Transaction<'_>,
@@ -202,6 +220,16 @@ impl Store {
             .optional()
             .trying(|| format!("look up where volume {volume} is"))?;
         Ok(path.map(|path| PathBuf::from(OsString::from_vec(path))))
+    }
+
+    /// Every place that a table, a view or a volume is at, as it is written down.
+    pub(crate) fn places(&self) -> Result<Vec<PathBuf>> {
+        let reading = || "read where tables and volumes are".into();
+        let select = "SELECT path FROM source_files UNION SELECT path FROM volume";
+        let mut statement = self.connection.prepare_cached(select).trying(reading)?;
+        let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).trying(reading)?;
+        let places = rows.map(|row| Ok(PathBuf::from(OsString::from_vec(row.trying(reading)?))));
+        places.collect()
     }
 
     /// Runs of which words are kept.

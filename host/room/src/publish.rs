@@ -94,6 +94,19 @@ impl Room {
         Ok(EndedRun { run: *run, receipt, receipt_digest, used, host_detail })
     }
 
+    /// Deletes outputs that have expired, says so in the log, and forgets what runs said that long
+    /// ago. Opening a room does the same, so only a process that lives long needs this.
+    ///
+    /// It also finishes or undoes what dead processes left half done. Runs that are alive, here or
+    /// in other processes, are left alone. Doing it twice changes nothing.
+    ///
+    /// # Errors
+    /// When the log or the disk fails.
+    pub fn sweep_expired(&mut self) -> Result<()> {
+        self.refresh()?;
+        self.recover()
+    }
+
     /// Finishes or undoes what dead processes left half done, and removes expired outputs. Runs
     /// that are alive in other processes are left alone. Doing it twice changes nothing.
     pub(crate) fn recover(&mut self) -> Result<()> {
@@ -104,7 +117,8 @@ impl Room {
             let alive = room.settle_staged()?;
             room.end_dead_runs(&alive)?;
             room.remove_outputs_without_right()?;
-            room.remove_old_words()
+            room.remove_old_words()?;
+            room.remove_unused_files()
         })
     }
 
@@ -112,6 +126,9 @@ impl Room {
     fn needs_recovery(&self) -> Result<bool> {
         let open = self.state.runs().any(is_open);
         if open || !self.outputs.is_staging_empty()? {
+            return Ok(true);
+        }
+        if !self.kept.is_empty() && self.kept.has_unused(&self.store.places()?)? {
             return Ok(true);
         }
         let published = self.outputs.published()?;
@@ -142,15 +159,18 @@ impl Room {
 
     /// Ends every run whose process died before it could.
     fn end_dead_runs(&mut self, alive: &BTreeSet<RunId>) -> Result<()> {
-        let dead: Vec<(RunId, bool)> = self
+        let reason = |run: &Run| match run.cancelled() {
+            true => ReasonCode::Cancelled,
+            false => ReasonCode::HostRestarted,
+        };
+        let dead: Vec<(RunId, bool, ReasonCode)> = self
             .state
             .runs()
             .filter(|run| is_open(run) && !alive.contains(run.id()))
-            .map(|run| (*run.id(), *run.status() == RunStatus::Started))
+            .map(|run| (*run.id(), *run.status() == RunStatus::Started, reason(run)))
             .collect();
         let words = RunWords::default();
-        for (run, started) in dead {
-            let reason = ReasonCode::HostRestarted;
+        for (run, started, reason) in dead {
             if started {
                 self.log_receipt(
                     &run,
@@ -208,7 +228,7 @@ impl Room {
     }
 
     /// Whether the run has outputs that someone may still read.
-    fn has_outputs_now(&self, run: &RunId) -> bool {
+    pub(crate) fn has_outputs_now(&self, run: &RunId) -> bool {
         let Ok(record) = self.state.run(run) else { return false };
         record.receipt().is_some_and(|receipt| {
             receipt.outputs().is_some()

@@ -1,6 +1,6 @@
 //! One room: its log, its state, and the only way to add to it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::Dir;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
@@ -9,15 +9,16 @@ use glovebox_contract::name::{Alias, AssetName, RoomId, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::{Applied, Refusal, RoomState};
 use glovebox_contract::statement::{
-    AssetStatement, Body, Delete, HOST_ALIAS, Kind, Refused, Statement,
+    AssetStatement, Body, Delete, HOST_ALIAS, Kind, Refused, SharedRead, Statement,
 };
 use rusqlite::Transaction;
 
 use crate::components::ComponentStore;
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
-use crate::home::{Home, HomeLock};
-use crate::private::{RunWords, put_run_words};
+use crate::home::{self, Home, HomeLock};
+use crate::kept::KeptFiles;
+use crate::private::{RunWords, forget_source, forget_volume, put_run_words};
 use crate::staging::OutputStore;
 use crate::store::{NewEntry, Store, StoredEntry, tampered};
 use crate::tree::SignedTree;
@@ -36,8 +37,10 @@ const MAX_ANCHOR_BYTES: u64 = 4096;
 pub struct Room {
     pub(crate) home: Home,
     directory: Dir,
+    pub(crate) path: PathBuf,
     pub(crate) store: Store,
     pub(crate) outputs: OutputStore,
+    pub(crate) kept: KeptFiles,
     pub(crate) state: RoomState,
     tree: SignedTree,
 }
@@ -83,7 +86,9 @@ impl Room {
         }
         files::sweep(&directory).trying(|| "look into the room's directory".into())?;
         let outputs = OutputStore::open(&directory)?;
-        let mut room = Self { home: home.clone(), directory, store, outputs, state, tree };
+        let kept = KeptFiles::open(&directory, path)?;
+        let (home, path) = (home.clone(), path.to_owned());
+        let mut room = Self { home, directory, path, store, outputs, kept, state, tree };
         match room.recover() {
             // A full disk keeps nobody from reading; recovery is tried again at the next open.
             Err(error) if error.reason() != ReasonCode::StorageFull => Err(error),
@@ -143,6 +148,20 @@ impl Room {
             .collect()
     }
 
+    /// At most `limit` envelopes of the log from position `from` on, oldest first, as far as this
+    /// value knows the log.
+    pub fn entries_from(&self, from: u64, limit: usize) -> Result<Vec<Envelope>> {
+        let known = self.state.statements().saturating_sub(from);
+        let limit = usize::try_from(known).map_or(limit, |known| known.min(limit));
+        self.store.read_some(from, limit)?.iter().map(read_entry).collect()
+    }
+
+    /// How many entries the log has on disk. More than [`RoomState::statements`] of this value when
+    /// others have appended since; cheap, so whoever waits for that may ask often.
+    pub fn log_size_on_disk(&self) -> Result<u64> {
+        self.store.size()
+    }
+
     /// Everything that an auditor needs to verify the room: the bytes of a bundle.
     pub fn bundle(&self) -> Result<Vec<u8>> {
         let entries = self.entries()?.into_iter().map(|entry| entry.envelope).collect();
@@ -161,6 +180,49 @@ impl Room {
     pub fn component(&self, component: &ContentDigest) -> Result<Vec<u8>> {
         let limit = self.state.document().limits.component_bytes;
         ComponentStore::open(&self.home)?.read(component, limit)
+    }
+
+    /// [`Room::component`] for `reader`: any version of a notebook, or a library, that is in the
+    /// room. A hidden one is for its owner only. The caller has made sure that it speaks for
+    /// `reader`, by its key.
+    ///
+    /// # Errors
+    /// `not-found` when the room has no such component; `not-permitted` when it is hidden from this
+    /// party.
+    pub fn component_for(&self, reader: &Alias, component: &Blake3Digest) -> Result<Vec<u8>> {
+        self.state.member(reader)?;
+        let notebooks = self.state.notebooks().flat_map(|notebook| {
+            let versions = notebook.versions().iter().map(|version| version.asset());
+            versions.map(|asset| (asset.component, asset.hidden, notebook.author()))
+        });
+        let libraries = self.state.libraries().map(|library| {
+            let asset = library.asset();
+            (asset.component, asset.hidden, library.owner())
+        });
+        let mut found = None;
+        for (digest, hidden, owner) in notebooks.chain(libraries) {
+            if digest.blake3 == *component {
+                if !hidden || owner == reader {
+                    return self.component(&digest);
+                }
+                found = Some(owner);
+            }
+        }
+        Err(match found {
+            Some(owner) => RoomError::new(
+                ReasonCode::NotPermitted,
+                format!("the component {component} is hidden: {owner} alone may read it"),
+            ),
+            None => RoomError::not_found(format!("the room has no component {component}")),
+        })
+    }
+
+    /// Logs that a recipient of a party read a shared table. Returns the digest of the statement.
+    ///
+    /// # Errors
+    /// With the reason when the room's state does not allow the read: nothing may be served then.
+    pub fn record_shared_read(&mut self, read: SharedRead) -> Result<Blake3Digest> {
+        self.locked(|room, _| room.append_own(Body::SharedRead(read)))
     }
 
     /// Takes in what other processes appended since.
@@ -204,10 +266,20 @@ impl Room {
         if let Some(what) = own_call {
             return Err(RoomError::internal(format!("{what}: it has a call of its own")));
         }
+        let deleted = match envelope.unverified().map(|statement| statement.body) {
+            Ok(Body::Delete(delete)) => Some(delete),
+            _ => None,
+        };
         self.locked(|room, _| {
-            let applied = room.take(envelope, |_| Ok(()))?;
-            if let Body::Delete(Delete::Outputs { run }) = &applied.statement.body {
-                room.outputs.remove(run)?;
+            let applied = room.take(envelope, |transaction| match &deleted {
+                Some(Delete::Table { table }) => forget_source(transaction, table),
+                Some(Delete::Volume { volume }) => forget_volume(transaction, volume),
+                _ => Ok(()),
+            })?;
+            match &deleted {
+                Some(Delete::Outputs { run }) => room.outputs.remove(run)?,
+                Some(_) => room.remove_unused_files()?,
+                None => {}
             }
             Ok(applied)
         })
@@ -239,7 +311,7 @@ impl Room {
         &mut self,
         act: impl FnOnce(&mut Self, &HomeLock) -> Result<T>,
     ) -> Result<T> {
-        let lock = self.home.clone().lock()?;
+        let lock = home::lock(&self.directory)?;
         self.refresh()?;
         act(self, &lock)
     }

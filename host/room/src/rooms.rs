@@ -2,6 +2,7 @@
 
 use cap_std::fs::Dir;
 use glovebox_contract::envelope::Envelope;
+use glovebox_contract::name::RoomId;
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
@@ -81,6 +82,49 @@ impl Home {
                 several.join(", ")
             ))),
         }
+    }
+
+    /// Opens the room with this id, without looking at the others. Checks its whole log and cleans up
+    /// after runs that died.
+    ///
+    /// # Errors
+    /// `not-found` when this home has no such room.
+    pub fn room_by_id(&self, id: &RoomId) -> Result<Room> {
+        let name = id.0.to_hex();
+        if !self.directory("rooms")?.is_dir(&name) {
+            return Err(RoomError::not_found(format!("this home has no room `{id}`")));
+        }
+        let room = self.open_room(&name)?;
+        if room.id() == id {
+            return Ok(room);
+        }
+        Err(RoomError::internal("the directory holds the log of another room"))
+    }
+
+    /// Opens every room once, one after the other: runs that died with an earlier process end, with
+    /// the reason `host-restarted`. Each room is handed to `opened`. A room that cannot be opened
+    /// stops nobody; those come back.
+    ///
+    /// # Errors
+    /// When the rooms cannot be listed.
+    pub fn recover_all(&self, opened: &mut dyn FnMut(Room)) -> Result<Vec<DamagedRoom>> {
+        let mut damaged = Vec::new();
+        for entry in self.directory("rooms")?.entries().trying(|| "list the rooms".into())? {
+            let name = entry.trying(|| "list the rooms".into())?.file_name();
+            let directory = name.to_string_lossy().into_owned();
+            let room = self.open_room(&directory).and_then(|room| {
+                if room.id().0.to_hex() == directory {
+                    return Ok(room);
+                }
+                Err(RoomError::internal("the directory holds the log of another room"))
+            });
+            match room {
+                Ok(room) => opened(room),
+                Err(error) => damaged.push(DamagedRoom { directory, error }),
+            }
+        }
+        damaged.sort_by(|a, b| a.directory.cmp(&b.directory));
+        Ok(damaged)
     }
 
     /// Creates a room from the signed statement that creates it.

@@ -16,6 +16,7 @@ use glovebox_contract::state::{Refusal, Run};
 use glovebox_contract::statement::{Body, Kind, Refused, RunStart, Snapshot};
 use glovebox_job::event::{LogLevel, ResourceUsage};
 
+use crate::cancel::CancelWatch;
 use crate::components::{CachedCode, CodeCache, ComponentStore, code_key};
 use crate::crash::CrashPoint;
 use crate::error::{Result, RoomError};
@@ -29,6 +30,23 @@ use crate::worker::{self, WorkerSettings};
 
 /// Watches a run for the party that asked for it.
 pub trait RunObserver {
+    /// Whether [`RunObserver::admit`] may block. If so, the run's process is started after it.
+    fn waits(&self) -> bool {
+        false
+    }
+
+    /// The request is in the log, durably, and nothing has been opened yet: from here on the run
+    /// ends in the log, whatever happens. Called once, before every other call but
+    /// [`RunObserver::waits`], and never for a request that is refused at once. May block until it
+    /// is the run's turn.
+    ///
+    /// # Errors
+    /// With the reason why the run shall not start. The run is refused with it in the log.
+    fn admit(&mut self, run: &RunId) -> Result<(), ReasonCode> {
+        let _ = run;
+        Ok(())
+    }
+
     /// The run has come to this stage.
     fn stage(&mut self, stage: RunStage) {
         let _ = stage;
@@ -130,6 +148,10 @@ impl Room {
     /// [`Receipt::outcome`]. What the notebook said and why it failed is kept for those who may
     /// read it, see [`Room::run_text`].
     ///
+    /// The runner may cancel the run by a statement, through this or any other process: that ends
+    /// it within a second or so, with the reason `cancelled`. Several runs of a room go on at once,
+    /// each with a value of [`Room`] of its own.
+    ///
     /// # Errors
     /// With the reason when the run does not start. The refusal is in the log.
     pub fn run(
@@ -142,12 +164,14 @@ impl Room {
         // hashed and the start is written. It has nothing to work on before its job, which comes
         // after all of that. A request that the room refuses starts none.
         let limits = &self.state.document().limits;
-        let acceptable = self.state.clone().apply(request).is_ok();
-        let worker = acceptable.then(|| settings.spawn_run(limits));
+        let early = !observer.waits() && self.state.clone().apply(request).is_ok();
+        let worker = early.then(|| settings.spawn_run(limits));
         let requested = self.request(settings, request)?;
         let run = requested.run;
+        let mut watch = CancelWatch::new(self, run);
         let started = self
-            .prepare(settings, requested, observer)
+            .admit(requested, observer, &mut watch)
+            .and_then(|requested| self.prepare(settings, requested, observer, &mut watch))
             .and_then(|prepared| self.start(settings, prepared));
         let started = match started {
             Ok(started) => started,
@@ -156,7 +180,7 @@ impl Room {
         settings.pass(CrashPoint::StartLogged);
         observer.stage(RunStage::Running);
         let worker = worker.unwrap_or_else(|| settings.spawn_run(started.grants.limits()));
-        let finished = execute::execute(settings, started, worker, observer);
+        let finished = execute::execute(settings, started, worker, observer, &mut watch);
         observer.stage(RunStage::Publishing);
         self.publish(settings, finished)
     }
@@ -195,17 +219,49 @@ impl Room {
         Ok(requested)
     }
 
+    /// The run of this very request, when the log has it: a request that is sent again because its
+    /// answer was lost is answered with its run.
+    pub fn run_of_request(&mut self, request: &Envelope) -> Result<Option<RunId>> {
+        self.refresh()?;
+        let run = RunId::of_request(&request.digest());
+        Ok(self.state.run(&run).is_ok().then_some(run))
+    }
+
+    /// Waits until the observer lets the run start.
+    fn admit(
+        &mut self,
+        requested: RequestedRun,
+        observer: &mut dyn RunObserver,
+        watch: &mut CancelWatch,
+    ) -> Result<RequestedRun, NotStarted> {
+        let waited = observer.waits();
+        let admitted = observer.admit(&requested.run).map_err(|reason| {
+            let what = format!("the host did not let the run start: {reason}");
+            watch.explain(RoomError::new(reason, what))
+        });
+        // Much may have happened meanwhile.
+        let admitted = admitted.and_then(|()| match waited {
+            true => watch.ask_now().and_then(|()| self.refresh()),
+            false => Ok(()),
+        });
+        match admitted {
+            Ok(()) => Ok(requested),
+            Err(error) => Err(NotStarted { error, staged: requested.staged }),
+        }
+    }
+
     /// Opens and checks everything, before any data is handed out.
     fn prepare(
         &self,
         settings: &WorkerSettings,
         requested: RequestedRun,
         observer: &mut dyn RunObserver,
+        watch: &mut CancelWatch,
     ) -> Result<PreparedRun, NotStarted> {
-        let opened = self.open_all(settings, &requested.run, observer);
+        let opened = self.open_all(settings, &requested.run, observer, watch);
         match opened {
             Ok((inputs, snapshots, code)) => Ok(PreparedRun { requested, inputs, snapshots, code }),
-            Err(error) => Err(NotStarted { error, staged: requested.staged }),
+            Err(error) => Err(NotStarted { error: watch.explain(error), staged: requested.staged }),
         }
     }
 
@@ -214,16 +270,18 @@ impl Room {
         settings: &WorkerSettings,
         run: &RunId,
         observer: &mut dyn RunObserver,
+        watch: &mut CancelWatch,
     ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, RunCode)> {
         let grants = self.state.grants_for(run, self.now())?;
         observer.stage(RunStage::ReadingInputs);
-        let inputs = self.open_inputs(&grants)?;
+        let inputs = self.open_inputs(&grants, &mut |_| watch.check())?;
         let mut snapshots = BTreeMap::new();
         for (name, input) in &inputs.tables {
             let table = source(&grants, name)?;
-            snapshots.insert(table.clone(), input.snapshot(table, &self.store)?);
+            let snapshot = input.snapshot(table, &self.store, &mut |_| watch.check())?;
+            snapshots.insert(table.clone(), snapshot);
         }
-        let code = self.run_code(settings, &grants, observer)?;
+        let code = self.run_code(settings, &grants, observer, watch)?;
         Ok((inputs, snapshots, code))
     }
 
@@ -233,17 +291,18 @@ impl Room {
         settings: &WorkerSettings,
         grants: &Grants,
         observer: &mut dyn RunObserver,
+        watch: &mut CancelWatch,
     ) -> Result<RunCode> {
         let libraries = grants.libraries_for(grants.requirements());
-        let notebook =
-            self.machine_code(settings, grants, (grants.component(), &libraries), observer)?;
+        let component = (grants.component(), &libraries);
+        let notebook = self.machine_code(settings, grants, component, observer, watch)?;
         let mut functions = BTreeMap::new();
         for name in grants.requirements().keys() {
             let Some(library) = grants.libraries().get(name) else { continue };
             if !library.functions.is_empty() {
                 let needs = grants.libraries_for(&library.requirements);
                 let component = (&library.component, &needs);
-                let code = self.machine_code(settings, grants, component, observer)?;
+                let code = self.machine_code(settings, grants, component, observer, watch)?;
                 functions.insert(name.clone(), code);
             }
         }
@@ -257,6 +316,7 @@ impl Room {
         grants: &Grants,
         (component, libraries): (&ContentDigest, &Libraries),
         observer: &mut dyn RunObserver,
+        watch: &mut CancelWatch,
     ) -> Result<CachedCode> {
         let components = ComponentStore::open(&self.home)?;
         components.read(component, grants.limits().component_bytes)?;
@@ -266,7 +326,8 @@ impl Room {
             return Ok(code);
         }
         observer.stage(RunStage::Compiling);
-        worker::compile(&self.home, settings, component, libraries, grants.limits())?;
+        let stop = &mut || watch.reason();
+        worker::compile(&self.home, settings, component, libraries, grants.limits(), stop)?;
         cache
             .get(&key, &settings.engine)
             .ok_or_else(|| RoomError::internal("the cache lost the machine code just made"))

@@ -27,7 +27,7 @@ use crate::files;
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Most files of one table.
-const MAX_FILES: usize = 4096;
+pub(crate) const MAX_FILES: usize = 4096;
 
 /// Where the rows of a table or of a view are. Host-private.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,20 @@ pub struct Source {
     pub aliases: BTreeMap<String, String>,
     /// Where they are.
     pub rows: Rows,
+}
+
+impl Source {
+    /// The same, with every place as `place` has it.
+    pub(crate) fn with_places(mut self, place: impl Fn(PathBuf) -> PathBuf) -> Self {
+        let tables: Vec<&mut Files> = match &mut self.rows {
+            Rows::Files(files) => vec![files],
+            Rows::View { tables, .. } => tables.values_mut().collect(),
+        };
+        for files in tables {
+            files.path = place(std::mem::take(&mut files.path));
+        }
+        self
+    }
 }
 
 /// Where rows are.
@@ -87,6 +101,16 @@ impl FileIdentity {
         })
     }
 
+    /// Whether two looks at a file saw the same. A file of this host's `own`, in its home, has names
+    /// that come and go, which changes nothing but the time of its last change.
+    fn is_same(&self, other: &Self, own: bool) -> bool {
+        let other = match own {
+            true => Self { changed_ns: self.changed_ns, ..*other },
+            false => *other,
+        };
+        *self == other
+    }
+
     /// Whether the file has been left alone for long enough that any later write shows.
     fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -107,6 +131,8 @@ pub(crate) struct OpenedFile {
     pub(crate) name: OsString,
     pub(crate) file: File,
     pub(crate) identity: FileIdentity,
+    /// Whether it is this host's own, in its home.
+    pub(crate) own: bool,
 }
 
 /// All files of a table, opened, in the order of their names.
@@ -152,7 +178,7 @@ pub(crate) fn open(
     Ok(OpenedSource { directory, only, format, files })
 }
 
-fn unreadable(
+pub(crate) fn unreadable(
     table: &TableName,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> RoomError {
@@ -207,7 +233,7 @@ fn open_file(directory: &Dir, name: OsString) -> io::Result<OpenedFile> {
         |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", name.display()));
     let file = files::open_regular(directory, &name).map_err(named)?.into_std();
     let identity = FileIdentity::of(&file).map_err(named)?;
-    Ok(OpenedFile { name, file, identity })
+    Ok(OpenedFile { name, file, identity, own: false })
 }
 
 fn common_format(names: &[OsString]) -> Result<FileFormat, String> {
@@ -237,14 +263,21 @@ fn changed(what: &str) -> RoomError {
 }
 
 impl OpenedSource {
+    /// The same files, which are this host's own.
+    pub(crate) fn owned(mut self) -> Self {
+        self.files.iter_mut().for_each(|file| file.own = true);
+        self
+    }
+
     /// Digests of all files in order, from the cache where a file has not changed.
     pub(crate) fn digests(
         &self,
         table: &TableName,
         cache: &dyn DigestCache,
+        progress: &mut Progress<'_>,
     ) -> Result<Vec<(ContentDigest, u64)>> {
         let digest = |file: &OpenedFile| {
-            file.digest(cache, &mut |_| {}).map_err(|error| match error {
+            file.digest(cache, progress).map_err(|error| match error {
                 DigestError::Io(error) => unreadable(table, error),
                 DigestError::Changed => changed("a file changed while its digest was computed"),
             })
@@ -266,13 +299,16 @@ impl OpenedSource {
         for before in &self.files {
             let after = open_file(&self.directory, before.name.clone()).map_err(gone)?;
             let held = FileIdentity::of(&before.file).map_err(gone)?;
-            if after.identity != before.identity || held != before.identity {
+            if !before.is_unchanged(&after.identity) || !before.is_unchanged(&held) {
                 return Err(changed("a file of the table changed during the run"));
             }
         }
         Ok(())
     }
 }
+
+/// Told how many bytes of a file were read; an error ends the reading.
+pub(crate) type Progress<'a> = dyn FnMut(u64) -> io::Result<()> + 'a;
 
 /// Why an open file has no digest.
 #[derive(Debug)]
@@ -289,11 +325,16 @@ impl From<io::Error> for DigestError {
 }
 
 impl OpenedFile {
-    /// Its digest and its length. `progress` is told how many bytes were read.
+    /// Whether it was this file that a later look saw.
+    pub(crate) fn is_unchanged(&self, now: &FileIdentity) -> bool {
+        self.identity.is_same(now, self.own)
+    }
+
+    /// Its digest and its length. `progress` is told how many bytes were read, and may end it.
     pub(crate) fn digest(
         &self,
         cache: &dyn DigestCache,
-        progress: &mut dyn FnMut(u64),
+        progress: &mut Progress<'_>,
     ) -> Result<(ContentDigest, u64), DigestError> {
         if let Some(digest) = cache.get(&self.identity) {
             return Ok((digest, self.identity.bytes));
@@ -301,7 +342,7 @@ impl OpenedFile {
         // Positioned reads leave the shared offset alone.
         let reader = PositionedReader { file: &self.file, offset: 0, progress };
         let (digest, bytes) = files::digest_reader(reader)?;
-        if FileIdentity::of(&self.file)? != self.identity || bytes != self.identity.bytes {
+        if !self.is_unchanged(&FileIdentity::of(&self.file)?) || bytes != self.identity.bytes {
             return Err(DigestError::Changed);
         }
         if self.identity.is_settled() {
@@ -315,14 +356,14 @@ impl OpenedFile {
 struct PositionedReader<'a> {
     file: &'a File,
     offset: u64,
-    progress: &'a mut dyn FnMut(u64),
+    progress: &'a mut Progress<'a>,
 }
 
 impl io::Read for PositionedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.offset)?;
         self.offset = self.offset.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        (self.progress)(self.offset);
+        (self.progress)(self.offset)?;
         Ok(count)
     }
 }

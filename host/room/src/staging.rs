@@ -1,6 +1,7 @@
 //! Where outputs wait until their receipt is logged, and where they are after that.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 use glovebox_contract::digest::ContentDigest;
@@ -10,6 +11,9 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
+
+/// The room's directory of published outputs.
+const OUTPUTS: &str = "outputs";
 
 /// Where the outputs of a room are: `staging/<run>/` before publish, `outputs/<run>/` after.
 pub(crate) struct OutputStore {
@@ -47,7 +51,7 @@ impl OutputStore {
                 .and_then(|()| room.open_dir(name))
                 .trying(|| format!("open the room's {name} directory"))
         };
-        Ok(Self { staging: open("staging")?, outputs: open("outputs")? })
+        Ok(Self { staging: open("staging")?, outputs: open(OUTPUTS)? })
     }
 
     /// Makes and locks the staging directory of a run. Call it under the home's lock, so that
@@ -131,6 +135,11 @@ impl OutputStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.trying(|| format!("remove the outputs of run {run}")),
         }
+    }
+
+    /// Where a published output is, from the room's directory on.
+    pub(crate) fn path(run: &RunId, output: &Identifier) -> PathBuf {
+        Path::new(OUTPUTS).join(run.to_string()).join(output_file_name(output))
     }
 
     /// Opens a published output for reading. `None` when there is none.

@@ -181,7 +181,20 @@ impl Store {
         position: u64,
     ) -> Result<(Vec<StoredEntry>, Option<StoredCheckpoint>)> {
         let snapshot = self.connection.unchecked_transaction().trying(|| "read the log".into())?;
-        Ok((entries_from(&snapshot, position)?, newest_checkpoint(&snapshot)?))
+        Ok((entries_from(&snapshot, position, None)?, newest_checkpoint(&snapshot)?))
+    }
+
+    /// At most `limit` entries from `position` on.
+    pub(crate) fn read_some(&self, position: u64, limit: usize) -> Result<Vec<StoredEntry>> {
+        entries_from(&self.connection, position, Some(limit))
+    }
+
+    /// How many entries there are.
+    pub(crate) fn size(&self) -> Result<u64> {
+        self.connection
+            .prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM entry")
+            .and_then(|mut select| select.query_row([], |row| row.get(0)))
+            .trying(|| "read the size of the log".into())
     }
 
     /// Appends an entry, and whatever `also` writes to the same transaction. Both are durable when
@@ -211,15 +224,22 @@ impl Store {
 }
 
 /// Entries from `position` on. A gap in the positions is an error.
-fn entries_from(connection: &Connection, position: u64) -> Result<Vec<StoredEntry>> {
+fn entries_from(
+    connection: &Connection,
+    position: u64,
+    limit: Option<usize>,
+) -> Result<Vec<StoredEntry>> {
     let reading = || "read the log".into();
+    // A negative limit is none.
+    let limit = limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     let mut statement = connection
         .prepare_cached(
-            "SELECT position, digest, envelope FROM entry WHERE position >= ? ORDER BY position",
+            "SELECT position, digest, envelope FROM entry WHERE position >= ?
+             ORDER BY position LIMIT ?",
         )
         .trying(reading)?;
     let rows = statement
-        .query_map([position], |row| {
+        .query_map(params![position, limit], |row| {
             Ok((row.get::<_, u64>(0)?, row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?))
         })
         .trying(reading)?;

@@ -16,9 +16,11 @@ use glovebox_contract::statement::{AssetStatement, Body, FileDigest, MAX_VOLUME_
 use nix::fcntl::OFlag;
 
 use crate::error::{Result, RoomError};
+use crate::inputs::ATTEMPTS;
+use crate::kept::HeldFiles;
 use crate::private;
 use crate::room::Room;
-use crate::sources::{self, DigestCache, DigestError, FileIdentity, OpenedFile};
+use crate::sources::{self, DigestCache, DigestError, FileIdentity, OpenedFile, Progress};
 
 /// Deepest nesting of directories in a volume.
 const MAX_DEPTH: usize = 16;
@@ -31,6 +33,11 @@ pub struct MeasuredVolume {
 }
 
 impl MeasuredVolume {
+    /// Files that have been read already: those of an upload.
+    pub(crate) fn new(path: PathBuf, files: BTreeMap<String, FileDigest>) -> Self {
+        Self { path, files }
+    }
+
     /// The files by their paths in the volume.
     pub fn files(&self) -> &BTreeMap<String, FileDigest> {
         &self.files
@@ -43,6 +50,8 @@ pub(crate) type OpenedVolumes = BTreeMap<TableName, OpenedVolume>;
 /// The files of a volume that a run may read, by their paths.
 pub(crate) struct OpenedVolume {
     root: Root,
+    /// What holds the files, when this host keeps them.
+    _kept: Option<HeldFiles>,
     pub(crate) files: BTreeMap<String, OpenedFile>,
 }
 
@@ -87,7 +96,7 @@ impl Root {
             return Err(io::Error::other("not a regular file"));
         }
         let identity = FileIdentity::of(&file)?;
-        Ok(OpenedFile { name: name.into(), file, identity })
+        Ok(OpenedFile { name: name.into(), file, identity, own: false })
     }
 }
 
@@ -168,18 +177,21 @@ impl OpenedVolume {
         path: &Path,
         pinned: &BTreeMap<String, FileDigest>,
         cache: &dyn DigestCache,
+        kept: Option<HeldFiles>,
+        progress: &mut Progress<'_>,
     ) -> Result<Self> {
         let root = Root::open(path).map_err(|error| unreadable(volume, error))?;
         let mut files = BTreeMap::new();
         for (path, pinned) in pinned {
-            let file = root.open_file(path).map_err(|error| match error.kind() {
+            let opened = root.open_file(path).map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => changed(volume, path, "is gone"),
                 io::ErrorKind::PermissionDenied => unreadable(volume, named(path, &error)),
                 _ => changed(volume, path, "is not what it was").because(named(path, &error)),
             })?;
+            let file = OpenedFile { own: kept.is_some(), ..opened };
             // A file of another length need not be read.
             let found = if file.identity.bytes == pinned.bytes {
-                file.digest(cache, &mut |_| {}).map(|(digest, _)| Some(digest))
+                file.digest(cache, progress).map(|(digest, _)| Some(digest))
             } else {
                 Ok(None)
             };
@@ -192,7 +204,7 @@ impl OpenedVolume {
             }
             files.insert(path.clone(), file);
         }
-        Ok(Self { root, files })
+        Ok(Self { root, _kept: kept, files })
     }
 
     /// Fails when a file is not what it was when this was opened. It is looked up by name again,
@@ -202,7 +214,7 @@ impl OpenedVolume {
             let gone = |_| changed(volume, path, "was removed during the run");
             let after = self.root.open_file(path).map_err(gone)?;
             let held = FileIdentity::of(&before.file).map_err(gone)?;
-            if after.identity != before.identity || held != before.identity {
+            if !before.is_unchanged(&after.identity) || !before.is_unchanged(&held) {
                 return Err(changed(volume, path, "changed during the run"));
             }
         }
@@ -243,8 +255,10 @@ impl Room {
         let mut done = 0_u64;
         let mut files = BTreeMap::new();
         for (path, file) in opened {
-            let digest =
-                file.digest(&self.store, &mut |read| progress(done.saturating_add(read), all));
+            let digest = file.digest(&self.store, &mut |read| {
+                progress(done.saturating_add(read), all);
+                Ok(())
+            });
             let (digest, bytes) = digest.map_err(|error| match error {
                 DigestError::Io(error) => at_path(named(&path, &error)),
                 DigestError::Changed => changed(volume, &path, "changed while it was read"),
@@ -273,24 +287,57 @@ impl Room {
                     format!("volume {}: the statement pins other files than these", asset.name),
                 ));
             }
-            room.take(envelope, |transaction| {
-                private::put_volume(transaction, &asset.name, &volume.path)
-            })
+            let place = room.kept.to_stored(&volume.path);
+            room.take(envelope, |transaction| private::put_volume(transaction, &asset.name, &place))
         })
     }
 
     /// Opens the volumes of a run and checks every file against its pinned digest.
-    pub(crate) fn open_volumes(&self, grants: &Grants) -> Result<OpenedVolumes> {
-        let open = |(volume, pinned): (&TableName, &BTreeMap<String, FileDigest>)| {
-            let path = self.store.volume(volume)?.ok_or_else(|| {
-                RoomError::new(
-                    ReasonCode::InputUnreadable,
-                    format!("volume {volume}: this host does not know where it is; add it again"),
-                )
-            })?;
-            Ok((volume.clone(), OpenedVolume::open(volume, &path, pinned, &self.store)?))
-        };
-        grants.volumes().iter().map(open).collect()
+    /// `progress` may end the reading.
+    pub(crate) fn open_volumes(
+        &self,
+        grants: &Grants,
+        progress: &mut Progress<'_>,
+    ) -> Result<OpenedVolumes> {
+        let volumes = grants.volumes().iter();
+        volumes
+            .map(|(volume, pinned)| {
+                Ok((volume.clone(), self.open_volume(volume, pinned, progress)?))
+            })
+            .collect()
+    }
+
+    fn open_volume(
+        &self,
+        volume: &TableName,
+        pinned: &BTreeMap<String, FileDigest>,
+        progress: &mut Progress<'_>,
+    ) -> Result<OpenedVolume> {
+        // Files that are kept here are removed when their volume is replaced, perhaps just now.
+        let mut attempts = 0;
+        loop {
+            let place = self.volume_place(volume)?;
+            attempts += 1;
+            let kept = self.kept.hold(&place).map_err(|error| unreadable(volume, error));
+            let opened = kept.and_then(|kept| {
+                OpenedVolume::open(volume, &place, pinned, &self.store, kept, progress)
+            });
+            match opened {
+                Err(_) if attempts < ATTEMPTS && self.volume_place(volume)? != place => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Where a volume is on this host.
+    fn volume_place(&self, volume: &TableName) -> Result<PathBuf> {
+        let place = self.store.volume(volume)?.ok_or_else(|| {
+            RoomError::new(
+                ReasonCode::InputUnreadable,
+                format!("volume {volume}: this host does not know where it is; add it again"),
+            )
+        })?;
+        Ok(self.kept.from_stored(place))
     }
 }
 

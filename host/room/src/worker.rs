@@ -133,13 +133,15 @@ pub(crate) fn input_files(
     files.collect()
 }
 
-/// Admits and compiles a component in a jailed child and keeps the machine code.
+/// Admits and compiles a component in a jailed child and keeps the machine code. `stop` may give a
+/// reason to end that.
 pub(crate) fn compile(
     home: &Home,
     settings: &WorkerSettings,
     component: &ContentDigest,
     libraries: &Libraries,
     limits: &Limits,
+    stop: &mut dyn FnMut() -> Option<ReasonCode>,
 ) -> Result<Compiled> {
     let time = Duration::from_secs(limits.wall_seconds).clamp(LEAST_COMPILE_TIME, COMPILE_TIME);
     let deadline = Instant::now() + time;
@@ -147,7 +149,7 @@ pub(crate) fn compile(
     let cache = CodeCache::open(home)?;
     let staged = cache.stage()?;
     let compiled = compile_job(&store, component, libraries, limits, &staged.file)
-        .and_then(|(job, descriptors)| compile_with(settings, &job, descriptors, limits, deadline));
+        .and_then(|(job, files)| compile_with(settings, &job, files, limits, deadline, stop));
     let compiled = match compiled {
         Ok(compiled) => compiled,
         Err(error) => {
@@ -209,10 +211,11 @@ fn compile_with(
     descriptors: DescriptorList,
     limits: &Limits,
     deadline: Instant,
+    stop: &mut dyn FnMut() -> Option<ReasonCode>,
 ) -> Result<Compiled> {
     let mut worker = settings.spawn(ProcessLimits::of_compilation(limits))?;
     worker.send(job, descriptors, deadline)?;
-    match worker.wait(deadline, |_| {})? {
+    match worker.wait_unless(deadline, |_| {}, stop)? {
         Event::Compiled(compiled) => Ok(*compiled),
         other => Err(failure(other)),
     }

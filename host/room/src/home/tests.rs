@@ -105,7 +105,7 @@ fn changes_take_turns() {
         for home in [&home, &other, &home, &other] {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    let _lock = home.lock().unwrap();
+                    let _lock = lock(&home.shared.directory).unwrap();
                     let seen = counter.load(std::sync::atomic::Ordering::SeqCst);
                     std::thread::yield_now();
                     counter.store(seen + 1, std::sync::atomic::Ordering::SeqCst);
@@ -120,7 +120,7 @@ fn changes_take_turns() {
 fn a_busy_home_says_so() {
     let root = tempfile::tempdir().unwrap();
     let home = Home::open_or_create(root.path()).unwrap();
-    let held = home.lock().unwrap();
+    let held = lock(&home.shared.directory).unwrap();
     let directory = Dir::open_ambient_dir(root.path(), ambient_authority()).unwrap();
     let error = lock_within(&directory, Duration::from_millis(50)).err().unwrap();
     assert_eq!(error.reason(), ReasonCode::HomeBusy, "{error}");

@@ -34,7 +34,9 @@ fn pinned() -> BTreeMap<String, FileDigest> {
 }
 
 fn open_at(path: &Path) -> Result<OpenedVolume> {
-    OpenedVolume::open(&"acme.model".parse().unwrap(), path, &pinned(), &NoCache)
+    OpenedVolume::open(&"acme.model".parse().unwrap(), path, &pinned(), &NoCache, None, &mut |_| {
+        Ok(())
+    })
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The control plane as a whole, with a worker that has no engines.
 
+mod cancel;
 mod damage;
 mod fake_worker;
 mod full_disk;
@@ -8,5 +9,8 @@ mod outputs;
 mod pinned;
 mod recovery;
 mod runs;
+mod service;
 mod statements;
+mod uploaded;
+mod uploads;
 mod world;

@@ -199,7 +199,7 @@ fn a_replayed_request_does_not_run_again() {
 }
 
 /// Acts once the run is under way.
-struct During<'a>(&'a mut dyn FnMut());
+pub(crate) struct During<'a>(pub(crate) &'a mut dyn FnMut());
 
 impl RunObserver for During<'_> {
     fn progress(&mut self, _: u64, _: Option<u64>) {

@@ -123,6 +123,11 @@ impl World {
         Home::open_with(&self.path.join("home"), self.clock.clone()).unwrap().room("lab").unwrap()
     }
 
+    /// The home as a newly started process sees it.
+    pub(crate) fn room_home(&self) -> Home {
+        Home::open_with(&self.path.join("home"), self.clock.clone()).unwrap()
+    }
+
     pub(crate) fn try_room(&self) -> Result<Room, RoomError> {
         Home::open_with(&self.path.join("home"), self.clock.clone())?.room("lab")
     }
