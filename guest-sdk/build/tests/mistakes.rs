@@ -60,6 +60,7 @@ fn mistakes_in_the_header() {
         ("an output column twice", "\"total int64\"", "\"k int64\""),
         ("a bad output name", "[outputs.out]", "[outputs.Out]"),
         ("an unknown key of an output", "[outputs.out]", "[outputs.out]\nmax_row = 5"),
+        ("an unknown mode of an output", "[outputs.out]", "[outputs.out]\nmode = \"overwrite\""),
         ("no output", "[outputs.out]\ncolumns = [\"k utf8 not null\", \"total int64\"]", ""),
     ];
     insta::assert_snapshot!(cases.map(|(what, text, change)| check(what, text, change)).concat());

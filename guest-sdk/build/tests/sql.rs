@@ -32,6 +32,23 @@ fn carries_manifest_and_source() {
 }
 
 #[test]
+fn an_output_says_what_becomes_of_earlier_rows() {
+    use glovebox_contract::manifest::OutputMode;
+
+    let mode = |line: &str| {
+        let text = NOTEBOOK.replace("max_rows = 100", &format!("max_rows = 100{line}"));
+        let component = build_sql(&text).unwrap();
+        let manifest = sections(component.bytes())[0].1.clone();
+        let outputs = component.manifest().outputs.values();
+        let modes: Vec<_> = outputs.map(|output| output.mode).collect();
+        (modes, manifest.contains(r#""mode":"append""#), manifest.contains("mode"))
+    };
+    assert_eq!(mode(""), (vec![OutputMode::Replace], false, false));
+    assert_eq!(mode("\nmode = \"replace\""), (vec![OutputMode::Replace], false, false));
+    assert_eq!(mode("\nmode = \"append\""), (vec![OutputMode::Append], true, true));
+}
+
+#[test]
 fn the_same_text_gives_the_same_bytes() {
     let first = build_sql(NOTEBOOK).unwrap();
     assert_eq!(first, build_sql(NOTEBOOK).unwrap());

@@ -73,7 +73,12 @@ impl Findings {
 
 fn print_report(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if let Some(name) = report.name() {
-        writeln!(out, "room {name}\n")?;
+        let state = report.state();
+        let provider = state.and_then(|state| state.document().package_provider.as_ref());
+        match provider {
+            None => writeln!(out, "room {name}\n")?,
+            Some(provider) => writeln!(out, "room {name}, packaged by {provider}\n")?,
+        }
     }
     for check in report.checks() {
         writeln!(out, "{:<20}{:<12}{}", check.what, check.result, check.detail)?;

@@ -307,10 +307,11 @@ fn a_statement_that_the_room_would_not_take_is_found_in_its_place() {
         };
         room.entries.iter().position(is).unwrap()
     };
-    // Without the rule nothing was approved; without a grant no read of it was.
-    for (kind, words) in
-        [("rule", "is number 3 of airline, the next is number"), ("share", "number")]
-    {
+    let without = [
+        ("rule", "this revision of delay-by-wind is not approved yet by airline (not-approved)"),
+        ("share", "the next is number"),
+    ];
+    for (kind, words) in without {
         let mut entries = room.entries.clone();
         entries.remove(position(kind));
         let bundle =
@@ -322,4 +323,17 @@ fn a_statement_that_the_room_would_not_take_is_found_in_its_place() {
         assert!(outcome.text.contains(words), "{kind}: {}", outcome.text);
         assert_eq!(last_line(&outcome.text), "not verified");
     }
+}
+
+#[test]
+fn a_packaged_room_is_told() {
+    let files = Files::new();
+    let mut document = support::document(&["airline", "weather"]);
+    document.log_readers = glovebox_contract::statement::LogReaders::Runner;
+    document.package_provider = Some(parse("weather"));
+    let room = Room::create(document).unwrap();
+    files.write("room.bundle", &room.bundle().to_bytes().unwrap());
+    let outcome = files.verify(&["room.bundle"]);
+    assert_eq!(outcome.status, 0, "{}", outcome.text);
+    assert!(outcome.text.starts_with("room delays, packaged by weather\n"), "{}", outcome.text);
 }

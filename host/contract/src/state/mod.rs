@@ -5,6 +5,22 @@
 //! did not sign. A refused statement leaves the state as it was. The order of the log is the truth;
 //! where a rule depends on time (a cutover date, an output's time to live), the time is an argument
 //! or the host's own `issued_at`.
+//!
+//! # Who approves
+//!
+//! A revision may run when its author stands by it and every other collaborator approves it. A
+//! party's latest signed decision about a revision counts. Where it has signed none, its rules
+//! ([`crate::statement::AutoApproval`]) are asked, as they are *now*: those that stand in the log
+//! before the version was added, and only if they cover every party whose code the revision runs,
+//! for every runner. So a rule never reaches back, and what it approved ends with it.
+//!
+//! # Who reads
+//!
+//! Outputs are for the runner or for all ([`RoomState::may_read_output`]); log text and error texts
+//! are for the author, the runner or all ([`RoomState::may_read_words`]). A recipient outside the
+//! room ([`SharingRecipient`]) never reads more than the party that answers for it:
+//! [`RoomState::shared_outputs`] is computed through `may_read_output` at the time of the read, so a
+//! grant follows expiry and deletion by itself.
 
 mod approval;
 mod assets;

@@ -1,6 +1,6 @@
 //! What parties share with people outside the room.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::effect::Effect;
 use super::{Refusal, RoomState, Run, SharingRecipient};
@@ -19,9 +19,10 @@ const MAX_RECIPIENTS: usize = 1000;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sharing {
     recipients: BTreeMap<Alias, BTreeMap<AssetName, SharingRecipient>>,
-    /// Every token there ever was: one that was revoked must not come back, and nobody may claim
-    /// another party's, whose digest everyone reads in the log.
-    tokens: BTreeSet<Sha256Digest>,
+    /// Every token there ever was, with owner and name of the recipient it was given to: one that
+    /// was revoked must not come back, and nobody may claim another party's, whose digest everyone
+    /// reads in the log.
+    tokens: BTreeMap<Sha256Digest, (Alias, AssetName)>,
 }
 
 impl Sharing {
@@ -34,9 +35,9 @@ impl Sharing {
     }
 
     pub(super) fn set(&mut self, recipient: SharingRecipient) {
-        self.tokens.insert(*recipient.token());
-        let owned = self.recipients.entry(recipient.owner().clone()).or_default();
-        owned.insert(recipient.name().clone(), recipient);
+        let (owner, name) = (recipient.owner().clone(), recipient.name().clone());
+        self.tokens.insert(*recipient.token(), (owner.clone(), name.clone()));
+        self.recipients.entry(owner).or_default().insert(name, recipient);
     }
 
     pub(super) fn grant(&mut self, owner: &Alias, grant: Grant) {
@@ -88,7 +89,10 @@ impl RoomState {
         token: &Sha256Digest,
         now: u64,
     ) -> Option<&SharingRecipient> {
-        self.recipients().find(|recipient| recipient.has_token(token, now))
+        let (owner, name) = self.sharing.tokens.get(token)?;
+        let recipient = self.sharing.find(owner, name)?;
+        // It may have another token by now.
+        recipient.has_token(token, now).then_some(recipient)
     }
 
     /// The output files that a grant of `owner` covers at `now`, in the order their runs were asked
@@ -149,7 +153,7 @@ impl RoomState {
         if recipient.expires <= at {
             return refuse(ReasonCode::Malformed, "the token ends before it is given".into());
         }
-        if self.sharing.tokens.contains(&recipient.token) {
+        if self.sharing.tokens.contains_key(&recipient.token) {
             let why = "the room has seen this token before; each is taken once";
             return refuse(ReasonCode::AlreadyExists, why.into());
         }

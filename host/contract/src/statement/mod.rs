@@ -5,6 +5,30 @@
 //! order is the truth about *before* and *after*; `issued_at` is only the signer's word.
 //!
 //! All collaborators may read all statements, so no statement holds rows, paths or error texts.
+//!
+//! # Who may say what
+//!
+//! [`crate::state`] takes a statement only from the party that it is for, and refuses all others
+//! with a [`crate::reason::ReasonCode`]. Every party may say only what is its own to say:
+//!
+//! | kind | signed by | taken when |
+//! |---|---|---|
+//! | `room` | the creator | it is the first, and makes sense by itself |
+//! | `accept` | a collaborator | once |
+//! | `asset` | the owner | the name is free or the signer's; in a packaged room code is the provider's, hidden, and not for the provider to run |
+//! | `review` | a collaborator | the notebook has that revision now |
+//! | `rule` | a collaborator | author and runner are collaborators, the author another one |
+//! | `run-request` | a runner | everyone else approves the revision, by review or by rule, and nobody has paused |
+//! | `cancel` | the runner of the run | the run waits or runs |
+//! | `run-start` | the host | the request stands, and grants and inputs are those of the revision |
+//! | `run-receipt` | the host | the run has started; with outputs only if it could start still |
+//! | `output-read` | who may read | the outputs are there |
+//! | `share` | a collaborator | recipients are its own; it grants its own tables, and outputs that it may read |
+//! | `shared-read` | the host | the recipient's token is good and the grant holds |
+//! | `pause`, `resume` | a collaborator | always; there is a pause and the signer has not voted |
+//! | `rotate` | a collaborator | the new key has agreed and was never used here |
+//! | `delete` | the owner, for outputs the runner; the host when they have expired | it is there |
+//! | `refused` | the host | it names a run that waits, or none |
 
 mod asset;
 mod review;
