@@ -16,7 +16,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use crate::commands::rebuild::Expected;
 pub(crate) use asset::{Library, Notebook, Table, View, Volume};
 pub(crate) use bindings::BindingOption;
 pub(crate) use component::{Build, Diff, DryRun, Inspect, Key};

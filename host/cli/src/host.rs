@@ -21,7 +21,6 @@ use glovebox_contract::statement::Body;
 use glovebox_room::room::LogEntry;
 use glovebox_room::{Home, Room, RoomError};
 
-pub(crate) use files::OfferedFiles;
 pub(crate) use rows::{OfferedRows, RowSource, Rows};
 pub(crate) use runs::EndedRun;
 

@@ -5,8 +5,11 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use arrow::array::Array as _;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use glovebox_gateway::{PreviewColumn, TablePreview};
+use glovebox_sandbox::arrow_types::arrow_to_column_type;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::arguments::ExportFormat;
@@ -37,6 +40,33 @@ pub(crate) fn preview(file: File, limit: usize) -> Result<(String, usize)> {
         append_rows(&batch, limit, &mut rows)?;
     }
     Ok((terminal::table(&header, &right, rows), total))
+}
+
+/// The first `limit` rows of the Parquet file at `path`, for a page of the gateway.
+pub(crate) fn table_preview(path: &Path, limit: usize) -> Result<TablePreview, String> {
+    let read = || -> Result<TablePreview> {
+        let reader = reader(File::open(path)?)?;
+        let schema = arrow::record_batch::RecordBatchReader::schema(&reader);
+        let columns = schema.fields().iter().map(|field| PreviewColumn {
+            name: field.name().clone(),
+            kind: arrow_to_column_type(field.data_type())
+                .map_or_else(|_| field.data_type().to_string(), |known| known.to_string()),
+            numeric: field.data_type().is_numeric(),
+        });
+        let (mut rows, mut total_rows) = (Vec::new(), 0_u64);
+        for batch in reader {
+            let batch = batch?;
+            total_rows += batch.num_rows() as u64;
+            let mut texts = Vec::new();
+            append_rows(&batch, limit.saturating_sub(rows.len()), &mut texts)?;
+            for (row, texts) in texts.into_iter().enumerate() {
+                let cells = batch.columns().iter().zip(texts);
+                rows.push(cells.map(|(cell, text)| cell.is_valid(row).then_some(text)).collect());
+            }
+        }
+        Ok(TablePreview { columns: columns.collect(), rows, total_rows })
+    };
+    read().map_err(|error| format!("{error:#}"))
 }
 
 /// Appends the rows of `batch`, as texts, up to `limit` rows in all.

@@ -82,8 +82,8 @@ struct Logs {
 pub(crate) fn template_for(url: &str, host_key: &PublicKey) -> String {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
-    let quoted = toml::Value::String(host.to_owned());
-    let region = format!("region = {quoted}");
+    // A JSON text is one of TOML, too.
+    let region = format!("region = {}", serde_json::Value::from(host));
     let key = format!("host_key = \"{host_key}\"\n");
     let lines = TEMPLATE.split_inclusive('\n').map(|line| match line {
         line if line.starts_with("region = ") => line.replacen("region = \"local\"", &region, 1),

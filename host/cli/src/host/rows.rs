@@ -92,7 +92,7 @@ impl OpenRoom {
         match (self, &rows.place) {
             (Self::Local(room), Place::Local(table)) => drop(room.add_table(envelope, table)?),
             (Self::Remote(room), Place::Remote(files)) => {
-                drop(room.add_table(envelope, files)?);
+                room.add_table(envelope, files)?;
             }
             _ => bail!("the files were read for another host"),
         }

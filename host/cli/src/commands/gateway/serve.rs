@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::arguments::{OidcClaim, ServeGateway};
 use crate::commands::serve::{block_on, print_line, start_log, told_to_stop};
 use crate::context::{Context, read_key};
+use crate::output_file::table_preview;
 
 pub(super) fn run(context: &Context, serve: &ServeGateway, state: &Path) -> Result<()> {
     let Some(host) = context.host_url() else {
@@ -36,6 +37,7 @@ pub(super) fn run(context: &Context, serve: &ServeGateway, state: &Path) -> Resu
         policies: serve.policies.clone(),
         oidc: oidc(serve),
         inspect,
+        preview: Some(table_preview),
         bound: Some(Box::new(move |bound: Bound| {
             let url = bound.addresses.first().map(|address| format!("{scheme}://{address}"));
             let url = url.unwrap_or_default();
