@@ -93,8 +93,9 @@ fn page(
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut items = items.filter(|(place, _)| after.as_ref().is_none_or(|after| place > after));
     let page: Vec<(String, Value)> = items.by_ref().take(most).collect();
-    let last = page.last().map(|(place, _)| place.clone()).or(after);
     let more = items.next().is_some();
+    drop(items);
+    let last = page.last().map(|(place, _)| place.clone()).or(after);
     let items: Vec<Value> = page.into_iter().map(|(_, item)| item).collect();
     let mut body = json!({ "items": items });
     if more && let Value::Object(members) = &mut body {
