@@ -41,6 +41,13 @@ pub(super) struct Session {
     last: Instant,
 }
 
+impl Default for Pages {
+    /// Cookies for TLS only, as long as nobody says otherwise.
+    fn default() -> Self {
+        Self::new(true)
+    }
+}
+
 impl Pages {
     /// No session. `secure` when browsers come over TLS.
     pub(crate) fn new(secure: bool) -> Self {
