@@ -65,7 +65,7 @@ impl KeptFiles {
     }
 
     /// How a place is written down: from the room's directory on, when it is a kept one.
-    pub(crate) fn to_stored(&self, place: &Path) -> PathBuf {
+    pub(crate) fn stored_place(&self, place: &Path) -> PathBuf {
         match place.strip_prefix(&self.path) {
             Ok(inside) if inside.starts_with(DIRECTORY) => inside.to_owned(),
             _ => place.to_owned(),
@@ -73,7 +73,7 @@ impl KeptFiles {
     }
 
     /// The place that was written down so.
-    pub(crate) fn from_stored(&self, stored: PathBuf) -> PathBuf {
+    pub(crate) fn place_of(&self, stored: PathBuf) -> PathBuf {
         if stored.is_relative() { self.path.join(stored) } else { stored }
     }
 

@@ -29,13 +29,33 @@
 //! | read an output: the verified Parquet file | [`Room::read_output`] | `OutputRead` |
 //! | state, log, bundle, checkpoint | [`Room::state`], [`Room::entries`], [`Room::bundle`], [`Room::checkpoint`] | |
 //!
+//! What a host needs besides that serves parties elsewhere:
+//!
+//! | what | call | signed body |
+//! |---|---|---|
+//! | end what an earlier process left, in every room | [`Home::recover_all`] | |
+//! | open a room by its id alone | [`Home::room_by_id`] | |
+//! | take a party's files in pieces; its quota; sweep | [`Home::uploads`], [`uploads::Uploads`] | |
+//! | look at uploaded files | [`Home::describe_uploaded`] | |
+//! | add a table or a view over uploads | [`Room::add_uploaded_table`] | `Asset(Table)` |
+//! | add a volume of uploads | [`Room::add_uploaded_volume`] | `Asset(Volume)` |
+//! | add an uploaded notebook or library | [`Room::add_uploaded_component`] | `Asset(Notebook)`, `Asset(Library)` |
+//! | a component for one party | [`Room::component_for`] | |
+//! | know that a request is in the log, let it wait | [`run::RunObserver::admit`] | |
+//! | the run of a request that comes again | [`Room::run_of_request`] | `RunRequest` |
+//! | cancel a run, or change rules and shares | [`Room::submit`] | `Cancel`, `Rule`, `Share` |
+//! | a page of the log, whether it grew | [`Room::entries_from`], [`Room::log_size_on_disk`] | |
+//! | delete what has expired | [`Room::sweep_expired`] | |
+//! | serve outputs to recipients | [`Room::published_output`], [`Room::record_shared_read`] | |
+//!
 //! Every refusal of a statement is in the log, signed by the host, and comes back as a
 //! [`RoomError`] with its public [`RoomError::reason`].
 //!
 //! Opening a room folds its whole log again, compares it with the host's last signed checkpoint
 //! (`log tampered` if they differ), and finishes or undoes what a dead process left half done.
-//! Several processes may have the same home open: appends take turns, a run holds up nobody, so a
-//! pause gets in while a run goes on.
+//! Several processes may have the same home open, and one process a room several times: appends to
+//! a room take turns, a run holds up nobody, so a pause or a cancel gets in while a run goes on. A
+//! value of [`Room`] is for one thread at a time.
 #![cfg_attr(
     not(test),
     deny(

@@ -153,6 +153,9 @@ impl Room {
     pub fn entries_from(&self, from: u64, limit: usize) -> Result<Vec<Envelope>> {
         let known = self.state.statements().saturating_sub(from);
         let limit = usize::try_from(known).map_or(limit, |known| known.min(limit));
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
         self.store.read_some(from, limit)?.iter().map(read_entry).collect()
     }
 

@@ -235,7 +235,7 @@ impl Room {
                 room.log_refusal(envelope, error.reason())?;
                 return Err(error);
             }
-            let source = table.source.clone().with_places(|place| room.kept.to_stored(&place));
+            let source = table.source.clone().with_places(|place| room.kept.stored_place(&place));
             room.take(envelope, |transaction| {
                 private::put_source(transaction, &asset.name, &source)
             })
@@ -245,6 +245,6 @@ impl Room {
     /// Where a table of this room is on this host. For its owner and the operator only.
     pub fn table_source(&self, table: &TableName) -> Result<Option<Source>> {
         let source = self.store.source(table)?;
-        Ok(source.map(|source| source.with_places(|place| self.kept.from_stored(place))))
+        Ok(source.map(|source| source.with_places(|place| self.kept.place_of(place))))
     }
 }

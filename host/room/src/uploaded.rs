@@ -308,25 +308,20 @@ impl Room {
     /// The party that signed a statement that the room would take, with its key. One that it would
     /// not take is refused and logged here: nobody makes the host work in vain.
     fn signer_of_acceptable(&mut self, envelope: &Envelope) -> Result<(Alias, PublicKey)> {
-        self.refresh()?;
+        let applied = self.locked(|room, _| room.judge(envelope))?;
+        let member = self.state.member(&applied.statement.party)?;
+        Ok((member.alias().clone(), *member.public_key()))
+    }
+
+    /// Whether the room would take the statement; the refusal is logged. Call it under the room's
+    /// lock.
+    fn judge(&mut self, envelope: &Envelope) -> Result<Applied> {
         match self.state.clone().apply(envelope) {
-            Ok(applied) => {
-                let member = self.state.member(&applied.statement.party)?;
-                Ok((member.alias().clone(), *member.public_key()))
+            Ok(applied) => Ok(applied),
+            Err(refusal) => {
+                self.log_refusal(envelope, refusal.reason())?;
+                Err(refusal.into())
             }
-            Err(_) => self.locked(|room, _| {
-                // Judged again, on the newest state.
-                match room.state.clone().apply(envelope) {
-                    Ok(_) => Err(RoomError::new(
-                        ReasonCode::HomeBusy,
-                        "the room changed at this moment; send the statement again",
-                    )),
-                    Err(refusal) => {
-                        room.log_refusal(envelope, refusal.reason())?;
-                        Err(refusal.into())
-                    }
-                }
-            }),
         }
     }
 
@@ -336,9 +331,12 @@ impl Room {
         for file in pins.values() {
             uploads.open(&key, file)?;
         }
-        let most = uploads.limits().kept_bytes;
-        let kept =
-            self.locked(|room, _| room.kept.begin(&party, &envelope.digest(), pins, most))?;
+        let (digest, most) = (envelope.digest(), uploads.limits().kept_bytes);
+        let kept = self.locked(|room, _| {
+            // Once the statement is taken, the files of its name are in use.
+            room.judge(envelope)?;
+            room.kept.begin(&party, &digest, pins, most)
+        })?;
         match self.kept.fill(&kept, uploads, &key) {
             Ok(()) => Ok(kept),
             Err(error) => {

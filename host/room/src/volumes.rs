@@ -287,7 +287,7 @@ impl Room {
                     format!("volume {}: the statement pins other files than these", asset.name),
                 ));
             }
-            let place = room.kept.to_stored(&volume.path);
+            let place = room.kept.stored_place(&volume.path);
             room.take(envelope, |transaction| private::put_volume(transaction, &asset.name, &place))
         })
     }
@@ -337,7 +337,7 @@ impl Room {
                 format!("volume {volume}: this host does not know where it is; add it again"),
             )
         })?;
-        Ok(self.kept.from_stored(place))
+        Ok(self.kept.place_of(place))
     }
 }
 

@@ -176,7 +176,8 @@ fn digests_are_remembered_only_for_files_left_alone() {
     let root = plant(&[("a.csv", "aaaa")]);
     let cache = CountingCache::default();
     let digest = |expect_hits| {
-        let digests = open(&table(), root.path(), None).unwrap().digests(&table(), &cache, &mut |_| Ok(()));
+        let opened = open(&table(), root.path(), None).unwrap();
+        let digests = opened.digests(&table(), &cache, &mut |_| Ok(())).unwrap();
         assert_eq!(cache.hits.get(), expect_hits);
         digests
     };

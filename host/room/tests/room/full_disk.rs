@@ -5,11 +5,12 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_room::run::RunObserver;
 use nix::mount::{MsFlags, mount};
 
-use crate::world::{Wishes, World, last_entries, outcome};
+use crate::world::{Wishes, World, key, last_entries, outcome};
 
 const PLACE: &str = "GLOVEBOX_TEST_FULL_DISK";
 const PASSED: i32 = 77;
@@ -74,6 +75,27 @@ fn check_filled_by_the_run(world: &World) {
     assert_eq!(outcome(&world.run("succeed")), "succeeded");
 }
 
+/// An upload that found the disk full goes on when there is space again.
+fn check_full_during_an_upload(world: &World) {
+    let uploads = world.home.uploads().unwrap();
+    let content: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+    let (digest, length) = (Blake3Digest::of(&content), content.len() as u64);
+    let airline = key("airline").public();
+    let append = |offset: u64, end: usize| {
+        let piece = &content[usize::try_from(offset).unwrap()..end];
+        uploads.append(&airline, &digest, offset, length, piece)
+    };
+    append(0, 5000).unwrap();
+    let filler = Filler::fill(&world.path);
+    let error = append(5000, content.len()).unwrap_err();
+    assert_eq!(error.reason(), ReasonCode::StorageFull, "{error}");
+    drop(filler);
+    let offset = uploads.status(&airline, &digest).unwrap().unwrap().offset;
+    assert!((5000..length).contains(&offset), "{offset}");
+    assert!(append(offset, content.len()).unwrap().is_whole());
+    uploads.remove(&airline, &digest).unwrap();
+}
+
 /// Runs in a process with a mount namespace of its own, started by the test below.
 #[test]
 fn home_on_a_small_disk() {
@@ -85,6 +107,7 @@ fn home_on_a_small_disk() {
     check_full_before_the_run(&world);
     check_full_at_the_end(&world);
     check_filled_by_the_run(&world);
+    check_full_during_an_upload(&world);
     // A code that the harness does not use: the test below cannot take a skipped test for success.
     std::process::exit(PASSED);
 }

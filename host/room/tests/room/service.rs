@@ -82,7 +82,9 @@ fn every_room_is_recovered_and_a_damaged_one_stops_nobody() {
     let damaged = world.home.create_room(&another_room(&world, &"a".repeat(32))).unwrap();
     let whole = *world.home.create_room(&another_room(&world, &"b".repeat(32))).unwrap().id();
     let (damaged, rooms) = (*damaged.id(), world.home.path().join("rooms"));
-    fs::write(rooms.join(damaged.0.to_hex()).join("room.sqlite"), "no database").unwrap();
+    let database = rooms.join(damaged.0.to_hex()).join("room.sqlite");
+    fs::write(&database, "no database").unwrap();
+    fs::remove_file(database.with_extension("sqlite-wal")).unwrap();
     fs::create_dir(rooms.join("thesis")).unwrap();
     // A run whose process has died.
     let mut room = world.home.room("lab").unwrap();

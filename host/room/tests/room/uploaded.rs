@@ -144,9 +144,9 @@ fn a_view_is_made_of_uploads_of_its_own() {
     let world = World::ready(&Wishes::default());
     let tables = BTreeMap::from([
         ("f".parse().unwrap(), named(&[("x.csv", upload(&world, "airline", "delay\n1\n"))])),
-        ("_g".parse().unwrap(), named(&[("x.csv", upload(&world, "airline", "origin\n2\n"))])),
+        ("g".parse().unwrap(), named(&[("x.csv", upload(&world, "airline", "origin\n2\n"))])),
     ]);
-    let sql = "SELECT * FROM f, _g".to_owned();
+    let sql = "SELECT * FROM f, g".to_owned();
     let definition = Blake3Digest::of(sql.as_bytes());
     let view = UploadedTable { rows: UploadedRows::View { sql, tables }, aliases: BTreeMap::new() };
     let room = add(&world, FLIGHTS, &view).unwrap();
@@ -318,7 +318,7 @@ fn a_party_keeps_no_more_than_its_share_in_a_room() {
     let world = World::ready(&Wishes::default());
     let limits = UploadLimits { kept_bytes: 40, ..UploadLimits::default() };
     let uploads = world.home.uploads_with(limits).unwrap();
-    let mut add = |name: &str, content: &str| {
+    let add = |name: &str, content: &str| {
         let table = rows(&[("a.csv", upload(&world, "airline", content))]);
         let envelope = offer(&world, name, &table).unwrap();
         let mut room = world.room();
