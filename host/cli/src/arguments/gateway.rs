@@ -68,7 +68,6 @@ pub(crate) enum OidcClaim {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is short-lived")]
 pub(crate) enum GatewayCommand {
     /// Serve the gateway, which `glovebox gateway` alone does as well.
     Serve(ServeGateway),
