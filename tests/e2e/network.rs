@@ -16,8 +16,6 @@ columns = { segment = "utf8", amount = "int64" }
 [inputs."shop.big"]
 columns = { amount = "int64" }
 
-[volumes."partner.names"]
-
 [parameters.min_group]
 type = "int64"
 default = 2

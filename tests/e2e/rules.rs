@@ -140,6 +140,7 @@ fn in_a_packaged_room_the_provider_sees_runs_and_nothing_else() {
     let add = |component: &str, runner: &str, key: &str| {
         stage.run(&format!("notebook add p {component} --runner {runner} --as {key}.key"))
     };
+    stage.run("table add p shop.sales --from sales.csv --as shop.key").ok();
     add("open.wasm", "shop", "vendor").refused("not-permitted");
     add("hidden.wasm", "vendor", "vendor").refused("not-permitted");
     add("hidden.wasm", "shop", "shop").refused("not-permitted");
@@ -148,8 +149,7 @@ fn in_a_packaged_room_the_provider_sees_runs_and_nothing_else() {
     // The consumer sees the name, the words and what is asked of it.
     let form = stage.run("room form p spend --json --as shop.key").ok().json();
     assert_eq!(form["description"], "Sales by segment.");
-    assert_eq!(form["reads"], serde_json::json!([{ "name": "shop.sales", "offered": false }]));
-    stage.run("table add p shop.sales --from sales.csv --as shop.key").ok();
+    assert_eq!(form["reads"], serde_json::json!([{ "name": "shop.sales", "offered": true }]));
     let digest = stage.revision("p", "spend");
     stage.run(&format!("review p spend --approve {digest} --as shop.key")).ok();
     stage.run("run p spend --param min_group=3 --as shop.key").ok();
