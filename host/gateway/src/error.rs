@@ -141,11 +141,6 @@ impl Failure {
         self.code == "ABORTED"
     }
 
-    /// The HTTP status.
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     /// The sentence.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -20,6 +20,31 @@
 //!
 //! Outputs are read as `files.download("/Volumes/<catalog>/run_<id>/outputs/<table>.parquet")`.
 //!
+//! # Where it is not Databricks
+//!
+//! - Creating a room is done when it is in the log, so the first answer says `ACTIVE`. A room that
+//!   the party is invited to is `PROVISIONING` until it accepts, and accepting is `create` with its
+//!   name: what the body says of the room must be what its creator signed.
+//! - Deleting a room signs a pause of all runs in it, and hides it from this party. The others see
+//!   it as `DELETED`; the log stays with them.
+//! - An update of a room changes its `owner` and `comment`, which are the party's own. The rest was
+//!   signed by all.
+//! - A notebook says what it is called, what it does and which version it is; `name` must agree,
+//!   `description` is left out or the same. One whose tables are not all in the room yet is
+//!   `PENDING` and has no `etag`. `notebook_content` of an answer is its source where that is one
+//!   file, the component otherwise, and empty for a hidden notebook of another party.
+//! - A review names an `etag` that the room has now, or is refused with `ABORTED`.
+//! - `columns` of a table that is added chooses among what the catalog offers. There are no
+//!   `partitions`: a view says which rows.
+//! - `FOREIGN_TABLE` and `JAR_ANALYSIS` are refused: the files of the one are a table, the compiled
+//!   program of the other is a notebook.
+//! - `runs/submit` takes one task, and refuses what it would have to ignore: `timeout_seconds` (the
+//!   room's limits say how long a run takes), retries, `run_as`. A run has one number, also as a
+//!   task and as a job.
+//! - A failed run's `state_message` ends with our reason code. Its words, `error`, `logs` and
+//!   `notebook_output`, are there for those whom the room lets read them.
+//! - Fields that nobody knows are refused with `INVALID_PARAMETER_VALUE`, in bodies and queries.
+//!
 //! It prints nothing and reads neither arguments nor environment.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -43,6 +68,8 @@ mod columns;
 mod error;
 mod host;
 mod local;
+#[cfg(test)]
+mod mapping;
 mod outputs;
 mod page;
 mod paging;
@@ -53,6 +80,10 @@ mod rules;
 mod runs;
 mod serve;
 mod store;
+#[cfg(test)]
+#[path = "../../contract/tests/contract/support.rs"]
+#[expect(dead_code, reason = "the tests of the contract use the rest")]
+mod world;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -64,6 +64,7 @@ fn api() -> Router<Arc<App>> {
     let rule = "/api/2.0/clean-rooms/{room}/auto-approval-rules/{rule}";
     let catalog = "/api/2.1/unity-catalog";
     let mut api = Router::new()
+        .route("/api/2.0/preview/scim/v2/Me", get(handle(rooms::whoami)))
         .route("/api/2.0/clean-rooms", get(handle(rooms::list)).post(handle(rooms::create)))
         .route(
             room,

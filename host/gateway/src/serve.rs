@@ -151,6 +151,7 @@ async fn resume(app: &Arc<App>) {
 
 impl App {
     fn open(config: Config) -> Result<Self, GatewayError> {
+        let tls = config.tls.is_some();
         let Config { key, host, options, state, catalog, policies, oidc, inspect, preview, .. } =
             config;
         let unusable = |why: String| {
@@ -175,7 +176,7 @@ impl App {
             inspect,
             catalog,
             state,
-            page: Pages::default(),
+            page: Pages::new(tls),
             preview,
             places: Semaphore::new(CALLS),
         })

@@ -265,18 +265,19 @@ impl Store {
         Ok(begun == 1)
     }
 
-    /// The asset is added, or has failed.
+    /// The asset is added, or has failed. Does nothing when it is being added anew since.
     pub(crate) fn end(&self, pending: &Pending, failure: Option<&str>) -> Result<(), Failure> {
-        let Pending { room, kind, name, .. } = pending;
+        let Pending { room, kind, name, since, .. } = pending;
         let room = room.to_string();
+        let this = "room = ?1 AND kind = ?2 AND name = ?3 AND since = ?4";
         match failure {
             None => self.lock().execute(
-                "DELETE FROM pending WHERE room = ?1 AND kind = ?2 AND name = ?3",
-                params![room, kind, name],
+                &format!("DELETE FROM pending WHERE {this}"),
+                params![room, kind, name, since],
             )?,
             Some(why) => self.lock().execute(
-                "UPDATE pending SET failure = ?4 WHERE room = ?1 AND kind = ?2 AND name = ?3",
-                params![room, kind, name, why],
+                &format!("UPDATE pending SET failure = ?5 WHERE {this}"),
+                params![room, kind, name, since, why],
             )?,
         };
         Ok(())
@@ -389,8 +390,10 @@ mod tests {
         store.end(&pending, Some("why")).unwrap();
         let listed = store.pending(Some(&pending.room)).unwrap();
         assert_eq!(listed[0].failure, Some("why".into()));
+        let before = pending.clone();
         pending.since = 2;
         assert!(store.begin(&pending).unwrap());
+        store.end(&before, None).unwrap();
         assert_eq!(store.pending(None).unwrap(), [pending.clone()]);
         store.end(&pending, None).unwrap();
         assert!(store.pending(None).unwrap().is_empty());

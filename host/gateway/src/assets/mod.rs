@@ -227,9 +227,22 @@ fn one(app: &App, room: &RemoteRoom, kind: Kind, name: &Name) -> Result<Value, F
     let me = app.me(state)?;
     let content = |notebook: &_, version: &_| json::content(room, &me, notebook, version).map(Some);
     match in_room(app, state, &me, kind, name, content)? {
+        // What is there is the version before, until the next one is.
+        Some(mut asset) if is_being_added(app, state, kind, name)? => {
+            if let Some(status) = asset.get_mut("status") {
+                *status = "PENDING".into();
+            }
+            Ok(asset)
+        }
         Some(asset) => Ok(asset),
         None => being_added(app, state, &me, kind, name),
     }
+}
+
+fn is_being_added(app: &App, state: &RoomState, kind: Kind, name: &Name) -> Result<bool, Failure> {
+    let pending = app.store.pending(Some(state.id()))?;
+    let this = |it: &Pending| it.kind == kind.as_str() && it.name == name.plain;
+    Ok(pending.iter().any(|it| this(it) && it.failure.is_none()))
 }
 
 fn in_room(
@@ -294,4 +307,30 @@ fn being_added(
         body::Offered::Notebook { .. } => None,
     };
     Ok(json::pending(state, kind, name, me, local_name.as_deref()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use glovebox_contract::state::{Notebook, Version};
+    use glovebox_contract::statement::TableAsset;
+
+    use super::*;
+
+    pub(crate) fn table(
+        state: &RoomState,
+        asked: &str,
+        asset: &TableAsset,
+        local_name: Option<&str>,
+    ) -> Value {
+        json::table(state, &Name::read(Kind::Table, asked).unwrap(), asset, local_name)
+    }
+
+    pub(crate) fn notebook(
+        state: &RoomState,
+        notebook: &Notebook,
+        version: &Version,
+        now: u64,
+    ) -> Value {
+        json::notebook(state, notebook, version, None, now)
+    }
 }

@@ -50,14 +50,14 @@ fn spawn(
     let again = tell.is_none();
     let work = move || {
         let ended = add_patiently(&app, &pending, again);
-        // Whoever still listens gets the failure, and it is over; otherwise it is kept.
-        let heard = tell.is_some_and(|tell| tell.send(ended.clone()).is_ok());
-        let failure = ended.err().filter(|_| !heard);
-        if let Some(failure) = &failure {
+        let failure = ended.as_ref().err();
+        if let Some(failure) = failure {
             tracing::warn!(room = %pending.room, kind = pending.kind, name = pending.name, %failure, "an asset was not added");
         }
-        if let Err(error) = app.store.end(&pending, failure.as_ref().map(Failure::message)) {
-            tracing::error!(%error, "the end of adding an asset cannot be noted");
+        note_end(&app, &pending, failure.map(Failure::message));
+        // Whoever still listens has the failure, and it is over; otherwise it is kept.
+        if tell.is_some_and(|tell| tell.send(ended).is_ok()) {
+            note_end(&app, &pending, None);
         }
     };
     let thread = thread::Builder::new().name("add-asset".into()).spawn(work);
@@ -71,5 +71,11 @@ fn add_patiently(app: &App, pending: &Pending, again: bool) -> Result<(), Failur
             Err(failure) if again && failure.is_unavailable() => thread::sleep(PAUSE),
             ended => return ended,
         }
+    }
+}
+
+fn note_end(app: &App, pending: &Pending, failure: Option<&str>) {
+    if let Err(error) = app.store.end(pending, failure) {
+        tracing::error!(%error, "the end of adding an asset cannot be noted");
     }
 }

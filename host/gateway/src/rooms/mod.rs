@@ -23,6 +23,13 @@ use crate::store::RoomNotes;
 /// Most bytes of a comment, which stays in the gateway.
 const MAX_COMMENT_BYTES: usize = 4096;
 
+/// Who the caller is, as far as a client wants to know.
+pub(crate) fn whoami(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
+    let principal = app.access.authenticate(&call.headers, call.peer)?;
+    let name = principal.name().as_str();
+    Ok(Reply::json(json!({ "id": name, "userName": name, "displayName": name, "active": true })))
+}
+
 /// Creates a room. With the name of a room to which the party is invited, accepts that room.
 pub(crate) fn create(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
     app.access.authenticate(&call.headers, call.peer)?;

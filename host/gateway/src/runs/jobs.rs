@@ -1,5 +1,6 @@
 //! The Jobs API, as far as clean room notebooks need it: submit, get, output, list, cancel.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use glovebox_client::RemoteRoom;
@@ -328,9 +329,10 @@ pub(crate) fn list(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
         |job: &Job| format!("{:020} {:020}", u64::MAX - job.submitted_at, u64::MAX - job.number);
     let (jobs, next) = page.cut(found, newest_first);
     let mut runs = Vec::new();
+    let mut refreshed = BTreeSet::new();
     for job in jobs {
         let room = app.host.room(&job.room)?;
-        let room = room.fresh()?;
+        let room = if refreshed.insert(job.room) { room.fresh()? } else { room.as_it_was() };
         runs.push(rendered(&job, room.state(), tasks)?);
     }
     let more = next.is_some();

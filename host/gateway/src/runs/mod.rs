@@ -60,3 +60,48 @@ fn list(
         runs.into_iter().map(|(_, run)| json::task_run(state, run, &me, room.now(), old)).collect();
     Ok(Reply::json(json!({ "runs": runs, "next_page_token": next })))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use glovebox_contract::name::{Alias, RunId};
+    use glovebox_contract::state::RoomState;
+
+    use super::*;
+    use crate::call::without_nulls;
+    use crate::store::Job;
+
+    /// A run as it was submitted to the Jobs API.
+    pub(crate) fn job_of(run: &RunId, failure: Option<&str>) -> Job {
+        Job {
+            number: json::number(run),
+            room: crate::world::Room::accepted().state.id().to_owned(),
+            run: *run,
+            creator: "alice".into(),
+            token: None,
+            task: r#"{"task_key":"only"}"#.into(),
+            run_name: "nightly".into(),
+            envelope: None,
+            submitted_at: 1,
+            failure: failure.map(ToOwned::to_owned),
+        }
+    }
+
+    pub(crate) fn rendered(job: &Job, state: &RoomState) -> Value {
+        let task = serde_json::from_str(&job.task).unwrap();
+        without_nulls(json::job_run(job, state.run(&job.run).ok(), &task, true))
+    }
+
+    pub(crate) fn run_of(state: &RoomState, run: &RunId) -> Value {
+        rendered(&job_of(run, None), state)
+    }
+
+    pub(crate) fn task_run_of(
+        state: &RoomState,
+        run: &RunId,
+        me: &Alias,
+        now: u64,
+        old: bool,
+    ) -> Value {
+        without_nulls(json::task_run(state, state.run(run).unwrap(), me, now, old))
+    }
+}
