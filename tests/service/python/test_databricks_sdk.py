@@ -9,7 +9,8 @@ import time
 
 import pytest
 from databricks.sdk.errors import (BadRequest, DatabricksError, NotFound, PermissionDenied,
-                                   ResourceDoesNotExist, Unauthenticated)
+                                   ResourceAlreadyExists, ResourceDoesNotExist,
+                                   Unauthenticated)
 from databricks.sdk.service.cleanrooms import (
     CleanRoom, CleanRoomAsset, CleanRoomAssetAssetType, CleanRoomAssetNotebook,
     CleanRoomAssetStatusEnum, CleanRoomAssetTable, CleanRoomAssetTableLocalDetails,
@@ -73,11 +74,18 @@ def asset_status(client, asset_type, name):
     return client.clean_room_assets.get(ROOM, asset_type, name).status
 
 
-def add_notebook(party, text, name, runners):
+def add_notebook(party, text, name, runners, update=False):
     content = base64.b64encode(text.encode()).decode()
-    party.client.clean_room_assets.create(ROOM, CleanRoomAsset(
+    asset = CleanRoomAsset(
         name=name, asset_type=NOTEBOOK,
-        notebook=CleanRoomAssetNotebook(notebook_content=content, runner_collaborator_aliases=runners)))
+        notebook=CleanRoomAssetNotebook(notebook_content=content, runner_collaborator_aliases=runners))
+    assets = party.client.clean_room_assets
+    if update:
+        with pytest.raises(ResourceAlreadyExists):
+            assets.create(ROOM, asset)
+        assets.update(ROOM, NOTEBOOK, name, asset)
+    else:
+        assets.create(ROOM, asset)
     end = time.monotonic() + 60
     while asset_status(party.client, NOTEBOOK, name) != CleanRoomAssetStatusEnum.ACTIVE:
         assert time.monotonic() < end, f"{name} is still pending"
@@ -190,7 +198,9 @@ def read_output(party, run_id, table):
 def test_runs_are_seen_by_both(story):
     for party in (story.retail, story.media):
         runs = list(party.client.clean_room_task_runs.list(ROOM))
-        assert any(run.name == "reach" for run in runs)
+        assert any(run.notebook_name == "reach" for run in runs)
+        newer = list(party.client.clean_room_task_runs.list_clean_room_task_runs_handler(ROOM))
+        assert [run.name for run in newer] == [run.notebook_name for run in runs]
     with pytest.raises(DatabricksError):
         # The retailer is no runner.
         story.end(story.retail, story.run(story.retail, "reach"))
@@ -203,7 +213,7 @@ def test_a_rule_approves_what_comes_after_it(story):
     assert [found.rule_id for found in rules.list(ROOM)] == [rule.rule_id]
     assert rules.get(ROOM, rule.rule_id).author_collaborator_alias == "media"
     text = data.REACH.replace('version = "1.0.0"', 'version = "1.1.0"').replace("minimum = 5", "minimum = 6")
-    etag = add_notebook(story.media, text, "reach", ["media"])
+    etag = add_notebook(story.media, text, "reach", ["media"], update=True)
     assert etag != story.etag
     seen = story.media.client.clean_room_assets.get(ROOM, NOTEBOOK, "reach").notebook
     assert seen.review_state == CleanRoomNotebookReviewNotebookReviewState.APPROVED
@@ -229,7 +239,7 @@ def test_the_host_dies_in_the_middle_of_a_run_and_nothing_is_lost(story):
     again = story.end(story.media, story.run(story.media, "reach", story.etag, least="20"))
     assert again.state.result_state == RunResultState.SUCCESS
     runs = list(story.retail.client.clean_room_task_runs.list(ROOM))
-    assert sum(run.name == "slow" for run in runs) == 1
+    assert sum(run.notebook_name == "slow" for run in runs) == 1
 
 
 def test_a_run_is_cancelled(story):
