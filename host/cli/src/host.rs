@@ -17,7 +17,7 @@ use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::{PrivateKey, PublicKey};
 use glovebox_contract::name::{AssetName, RoomId};
 use glovebox_contract::state::RoomState;
-use glovebox_contract::statement::Body;
+use glovebox_contract::statement::{AssetStatement, Body};
 use glovebox_room::room::LogEntry;
 use glovebox_room::{Home, Room, RoomError};
 
@@ -94,13 +94,6 @@ fn party(key: Option<PrivateKey>) -> Result<PrivateKey> {
     key.ok_or_else(|| anyhow!("a host in the network has to be asked by somebody"))
 }
 
-/// Which assets are components.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ComponentAsset {
-    Notebook,
-    Library,
-}
-
 impl OpenRoom {
     /// The state that the log gives.
     pub(crate) fn state(&self) -> &RoomState {
@@ -167,17 +160,18 @@ impl OpenRoom {
         Ok(())
     }
 
-    /// Adds a notebook or a library: `file` is what its bytes are called in messages.
+    /// Adds the notebook or the library that `asset` offers. Its bytes are called `file` in
+    /// messages.
     pub(crate) fn add_component(
         &mut self,
         context: &Context,
-        asset: ComponentAsset,
-        envelope: &Envelope,
+        party: &Party,
+        asset: AssetStatement,
         (file, bytes): (&Path, &[u8]),
     ) -> Result<()> {
         let text = format!("checking and compiling {}", file.display());
         let bar = terminal::spinner(context.quiet(), text);
-        let added = self.add_component_quietly(context, asset, envelope, bytes);
+        let added = self.add_component_quietly(context, party, asset, bytes);
         bar.finish_and_clear();
         added
     }
@@ -185,23 +179,25 @@ impl OpenRoom {
     fn add_component_quietly(
         &mut self,
         context: &Context,
-        asset: ComponentAsset,
-        envelope: &Envelope,
+        party: &Party,
+        asset: AssetStatement,
         bytes: &[u8],
     ) -> Result<()> {
-        match (self, asset) {
-            (Self::Local(room), ComponentAsset::Notebook) => {
-                room.add_notebook(&context.worker_settings()?, envelope, bytes)?;
+        match self {
+            Self::Local(room) => {
+                let settings = context.worker_settings()?;
+                let is_library = matches!(asset, AssetStatement::Library(_));
+                let envelope = party.sign(room.state(), Body::Asset(asset))?;
+                if is_library {
+                    room.add_library(&settings, &envelope, bytes)?;
+                } else {
+                    room.add_notebook(&settings, &envelope, bytes)?;
+                }
             }
-            (Self::Local(room), ComponentAsset::Library) => {
-                room.add_library(&context.worker_settings()?, envelope, bytes)?;
-            }
-            (Self::Remote(room), asset) => {
+            Self::Remote(room) => {
                 room.session().upload_bytes(bytes)?;
-                match asset {
-                    ComponentAsset::Notebook => room.add_notebook(envelope)?,
-                    ComponentAsset::Library => room.add_library(envelope)?,
-                };
+                let body = Body::Asset(asset);
+                room.submit_with(|_| Ok(body.clone()))?;
             }
         }
         Ok(())

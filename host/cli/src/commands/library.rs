@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 use glovebox_contract::state::RoomState;
-use glovebox_contract::statement::{AssetStatement, Body, LibraryAsset};
+use glovebox_contract::statement::{AssetStatement, LibraryAsset};
 use serde_json::json;
 
 use crate::arguments::{Library, RoomOnly, Signer};
 use crate::context::Context;
-use crate::host::ComponentAsset;
 use crate::terminal::{plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Library) -> Result<ExitCode> {
@@ -28,16 +27,15 @@ fn add(context: &Context, room: &RoomOnly, component: &Path, signer: &Signer) ->
     let manifest = inspection
         .manifest
         .ok_or_else(|| anyhow!("{file} has no manifest: build it with `glovebox build`"))?;
-    let body = Body::Asset(AssetStatement::Library(Box::new(LibraryAsset {
+    let asset = AssetStatement::Library(Box::new(LibraryAsset {
         component: inspection.digest,
         component_bytes: bytes.len() as u64,
         exports: inspection.exports,
         hidden: inspection.source.is_empty(),
         interfaces: inspection.imports,
         manifest: manifest.clone(),
-    })));
-    let envelope = party.sign(room.state(), body)?;
-    room.add_component(context, ComponentAsset::Library, &envelope, (component, &bytes))?;
+    }));
+    room.add_component(context, &party, asset, (component, &bytes))?;
     let users = users(room.state(), manifest.name.as_str());
     if context.json() {
         return print_json(&json!({

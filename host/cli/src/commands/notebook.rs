@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, TableName};
-use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset, TableBinding};
+use glovebox_contract::statement::{AssetStatement, NotebookAsset, TableBinding};
 use serde_json::json;
 
 use super::room::newest_revision;
 use crate::arguments::{BindingOption, Moment, Notebook, RoomOnly, Signer};
 use crate::context::{self, Context};
-use crate::host::{ComponentAsset, OpenRoom};
+use crate::host::OpenRoom;
 use crate::terminal::{self, print_json};
 
 pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
@@ -43,7 +43,7 @@ fn add(
     let manifest = inspection
         .manifest
         .ok_or_else(|| anyhow!("{file} has no manifest: build it with `glovebox build`"))?;
-    let body = Body::Asset(AssetStatement::Notebook(Box::new(NotebookAsset {
+    let asset = AssetStatement::Notebook(Box::new(NotebookAsset {
         bindings,
         component: inspection.digest,
         component_bytes: bytes.len() as u64,
@@ -52,9 +52,8 @@ fn add(
         interfaces: inspection.imports,
         manifest: manifest.clone(),
         runners: runners.iter().cloned().collect(),
-    })));
-    let envelope = party.sign(room.state(), body)?;
-    room.add_component(context, ComponentAsset::Notebook, &envelope, (component, &bytes))?;
+    }));
+    room.add_component(context, &party, asset, (component, &bytes))?;
     report(context, &room, &manifest, party.alias.as_str())
 }
 

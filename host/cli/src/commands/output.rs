@@ -8,7 +8,6 @@ use glovebox_contract::name::{Identifier, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::OutputFile;
 use glovebox_contract::state::{RoomState, Run};
-use glovebox_contract::statement::{Body, OutputRead};
 use glovebox_room::RoomError;
 use serde_json::{Map, json};
 
@@ -64,9 +63,7 @@ impl Opened {
 
     /// Opens one output. The read is in the log, signed by the party, before the first byte.
     fn read(&mut self, table: &Identifier) -> Result<File> {
-        let body = Body::OutputRead(OutputRead { output: table.clone(), run: self.run });
-        let envelope = self.party.sign(self.room.state(), body)?;
-        self.room.read_output(&envelope)
+        self.room.read_output(&self.party, self.run, table)
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{AssetName, Identifier};
 use glovebox_contract::receipt::{Outcome, Receipt};
-use glovebox_contract::statement::{Body, RunRequest};
+use glovebox_contract::statement::RunRequest;
 use glovebox_job::event::LogLevel;
 use glovebox_room::RoomError;
 use glovebox_room::run::{RunObserver, RunStage};
@@ -43,11 +43,10 @@ pub(super) fn run_in(
     party: &Party,
     run: &Wanted<'_>,
 ) -> Result<ExitCode> {
-    let body = request(&room, party, run)?;
-    let envelope = party.sign(room.state(), body)?;
+    let request = request(&room, party, run)?;
     let mut watch = Watch::new(context.quiet(), run.notebook.as_str());
     let started = Instant::now();
-    let ended = room.run(context, &envelope, &mut watch);
+    let ended = room.run(context, party, request, &mut watch);
     let request_to_receipt = started.elapsed();
     watch.bar.finish_and_clear();
     let ended = ended?;
@@ -80,7 +79,7 @@ pub(super) fn run_in(
 
 /// The request to sign. What the room would refuse is asked all the same, as far as it can be
 /// said: the room answers, and its log has the refusal.
-fn request(room: &OpenRoom, party: &Party, run: &Wanted<'_>) -> Result<Body, RoomError> {
+fn request(room: &OpenRoom, party: &Party, run: &Wanted<'_>) -> Result<RunRequest, RoomError> {
     let state = room.state();
     let given: BTreeMap<String, String> =
         run.parameters.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
@@ -94,7 +93,7 @@ fn request(room: &OpenRoom, party: &Party, run: &Wanted<'_>) -> Result<Body, Roo
                 (revision, BTreeMap::new())
             }
         };
-    Ok(Body::RunRequest(RunRequest { notebook: run.notebook.clone(), parameters, revision }))
+    Ok(RunRequest { notebook: run.notebook.clone(), parameters, revision })
 }
 
 fn print_receipt(ended: &EndedRun) {

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::join_key::JoinKey;
 use glovebox_contract::name::TableName;
-use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
+use glovebox_contract::statement::TableAsset;
 use serde_json::json;
 
 use crate::arguments::{JoinKeyOption, Table};
@@ -57,8 +57,7 @@ impl Offer<'_> {
             name: self.name.clone(),
             view: described.definition,
         };
-        let body = Body::Asset(AssetStatement::Table(asset.clone()));
-        room.add_table(&party.sign(room.state(), body)?, described)?;
+        room.add_table(party, asset.clone(), described)?;
         report(context, party, &asset, described)
     }
 }

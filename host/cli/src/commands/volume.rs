@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use glovebox_contract::statement::{AssetStatement, Body, VolumeAsset};
+use glovebox_contract::statement::VolumeAsset;
 use serde_json::json;
 
 use crate::arguments::Volume;
@@ -15,12 +15,12 @@ pub(crate) fn run(context: &Context, command: &Volume) -> Result<ExitCode> {
     let (mut room, party) = context.act(room, signer)?;
     let offered = room.measure_volume(context, volume, from)?;
     let files = &offered.files;
-    let body = Body::Asset(AssetStatement::Volume(VolumeAsset {
+    let asset = VolumeAsset {
         description: description.clone(),
         files: files.clone(),
         name: volume.clone(),
-    }));
-    room.add_volume(&party.sign(room.state(), body)?, &offered)?;
+    };
+    room.add_volume(&party, asset, &offered)?;
     let bytes = files.values().fold(0_u64, |all, file| all.saturating_add(file.bytes));
     if context.json() {
         print_json(&json!({ "volume": volume, "files": files, "bytes": bytes }))?;

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use glovebox_client::Session;
-use glovebox_contract::envelope::Envelope;
 use glovebox_contract::name::TableName;
-use glovebox_contract::statement::{FileDigest, MAX_VOLUME_FILES};
+use glovebox_contract::statement::{
+    AssetStatement, Body, FileDigest, MAX_VOLUME_FILES, VolumeAsset,
+};
 use glovebox_room::volumes::MeasuredVolume;
 
 use super::OpenRoom;
-use crate::context::Context;
+use crate::context::{Context, Party};
 use crate::terminal;
 
 /// Deepest nesting of folders in a volume.
@@ -54,11 +55,21 @@ impl OpenRoom {
         }
     }
 
-    /// Adds the volume that `envelope` offers.
-    pub(crate) fn add_volume(&mut self, envelope: &Envelope, offered: &OfferedFiles) -> Result<()> {
+    /// Adds the volume that `asset` offers.
+    pub(crate) fn add_volume(
+        &mut self,
+        party: &Party,
+        asset: VolumeAsset,
+        offered: &OfferedFiles,
+    ) -> Result<()> {
+        let body = Body::Asset(AssetStatement::Volume(asset));
         match (self, &offered.place) {
-            (Self::Local(room), Some(measured)) => drop(room.add_volume(envelope, measured)?),
-            (Self::Remote(room), _) => drop(room.add_volume(envelope)?),
+            (Self::Local(room), Some(measured)) => {
+                room.add_volume(&party.sign(room.state(), body)?, measured)?;
+            }
+            (Self::Remote(room), _) => {
+                room.submit_with(|_| Ok(body.clone()))?;
+            }
             (Self::Local(_), None) => bail!("the files were measured for another host"),
         }
         Ok(())

@@ -8,14 +8,14 @@ use glovebox_api::wire::{TableFiles, UploadedFile, ViewFiles};
 use glovebox_client::RemoteRoom;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::Blake3Digest;
-use glovebox_contract::envelope::Envelope;
 use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
+use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
 use glovebox_room::RoomError;
 use glovebox_room::tables::DescribedTable;
 
 use super::{OpenRoom, files};
-use crate::context::Context;
+use crate::context::{Context, Party};
 use crate::terminal;
 
 /// Where the rows of a table are, and what its columns are called.
@@ -87,12 +87,20 @@ impl OpenRoom {
         described
     }
 
-    /// Adds the table or the view that `envelope` offers.
-    pub(crate) fn add_table(&mut self, envelope: &Envelope, rows: &OfferedRows) -> Result<()> {
+    /// Adds the table or the view that `asset` offers.
+    pub(crate) fn add_table(
+        &mut self,
+        party: &Party,
+        asset: TableAsset,
+        rows: &OfferedRows,
+    ) -> Result<()> {
+        let body = Body::Asset(AssetStatement::Table(asset));
         match (self, &rows.place) {
-            (Self::Local(room), Place::Local(table)) => drop(room.add_table(envelope, table)?),
+            (Self::Local(room), Place::Local(table)) => {
+                room.add_table(&party.sign(room.state(), body)?, table)?;
+            }
             (Self::Remote(room), Place::Remote(files)) => {
-                room.add_table(envelope, files)?;
+                room.add_table_with(files, |_| Ok(body.clone()))?;
             }
             _ => bail!("the files were read for another host"),
         }

@@ -7,16 +7,16 @@ use anyhow::{Context as _, Result, anyhow};
 use glovebox_api::wire;
 use glovebox_client::RemoteRoom;
 use glovebox_contract::digest::Blake3Digest;
-use glovebox_contract::envelope::Envelope;
-use glovebox_contract::name::{Alias, RunId};
+use glovebox_contract::name::{Alias, Identifier, RunId};
 use glovebox_contract::receipt::Receipt;
+use glovebox_contract::statement::{Body, OutputRead, RunRequest};
 use glovebox_job::event::LogLevel;
 use glovebox_room::outputs::RunText;
 use glovebox_room::run::{RunObserver, RunStage};
 use glovebox_room::{Display, LogLine, RoomError};
 
 use super::OpenRoom;
-use crate::context::Context;
+use crate::context::{Context, Party};
 
 /// A run that has ended: its receipt is in the log.
 pub(crate) struct EndedRun {
@@ -28,16 +28,19 @@ pub(crate) struct EndedRun {
 }
 
 impl OpenRoom {
-    /// Runs what the signed request asks for and waits for the end.
+    /// Asks for a run and waits for its end.
     pub(crate) fn run(
         &mut self,
         context: &Context,
-        request: &Envelope,
+        party: &Party,
+        request: RunRequest,
         observer: &mut dyn RunObserver,
     ) -> Result<EndedRun> {
         match self {
             Self::Local(room) => {
-                let ended = room.run(&context.worker_settings()?, request, observer)?;
+                let settings = context.worker_settings()?;
+                let request = party.sign(room.state(), Body::RunRequest(request))?;
+                let ended = room.run(&settings, &request, observer)?;
                 Ok(EndedRun {
                     run: ended.run,
                     receipt: ended.receipt,
@@ -45,7 +48,7 @@ impl OpenRoom {
                     host_detail: ended.host_detail,
                 })
             }
-            Self::Remote(room) => run_there(context, room, request, observer),
+            Self::Remote(room) => run_there(context, room, &request, observer),
         }
     }
 
@@ -57,13 +60,21 @@ impl OpenRoom {
         }
     }
 
-    /// Opens the output that the signed statement reads.
-    pub(crate) fn read_output(&mut self, read: &Envelope) -> Result<File> {
+    /// Opens an output. That the party reads it is in the log, signed, before the first byte.
+    pub(crate) fn read_output(
+        &mut self,
+        party: &Party,
+        run: RunId,
+        output: &Identifier,
+    ) -> Result<File> {
         match self {
-            Self::Local(room) => Ok(room.read_output(read)?.file),
+            Self::Local(room) => {
+                let body = Body::OutputRead(OutputRead { output: output.clone(), run });
+                Ok(room.read_output(&party.sign(room.state(), body)?)?.file)
+            }
             Self::Remote(room) => {
                 let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
-                room.read_output(read, &mut file)?;
+                room.read_output_with(&run, output, &mut file)?;
                 file.rewind()?;
                 Ok(file)
             }
@@ -74,10 +85,10 @@ impl OpenRoom {
 fn run_there(
     context: &Context,
     room: &mut RemoteRoom,
-    request: &Envelope,
+    request: &RunRequest,
     observer: &mut dyn RunObserver,
 ) -> Result<EndedRun> {
-    let run = room.start_run(request)?;
+    let run = room.start_run_with(|_| Ok(request.clone()))?;
     context
         .hint(format!("run {run} goes on when this command is stopped; `glovebox cancel` ends it"));
     let receipt = room.wait_run(&run, &mut |progress| tell(observer, progress))?;
