@@ -444,7 +444,7 @@ impl Case {
             }
             _ => panic!("{}: {result:?}", self.name),
         }
-        assert!(started.elapsed() < Duration::from_secs(10), "{}: too slow", self.name);
+        assert!(started.elapsed() < Duration::from_secs(30), "{}: too slow", self.name);
     }
 }
 
