@@ -1,6 +1,5 @@
 //! What all calls share.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use glovebox_contract::key::PublicKey;
@@ -112,11 +111,6 @@ impl App {
         self.clock.unix_seconds()
     }
 
-    /// The home directory.
-    pub(crate) fn home(&self) -> &Path {
-        self.home.path()
-    }
-
     /// Where clients reach the host, if the operator says so.
     pub(crate) fn public_url(&self) -> Option<&Url> {
         self.public_url.as_ref()
@@ -142,11 +136,6 @@ impl App {
         self.catalog.all().into_iter().map(|slot| slot.id).collect()
     }
 
-    /// The room's state as far as it is known without the disk.
-    pub(crate) fn view(&self, id: &RoomId) -> Option<View> {
-        self.catalog.get(id).map(|slot| slot.view())
-    }
-
     /// The room with this id, also when another process has just made it.
     pub(crate) async fn slot(self: &Arc<Self>, id: &RoomId) -> Result<Arc<Slot>> {
         if let Some(slot) = self.catalog.get(id) {
@@ -165,16 +154,6 @@ impl App {
     }
 
     /// Works with a room as it is now, on a thread that may block.
-    pub(crate) async fn with_room<T: Send + 'static>(
-        self: &Arc<Self>,
-        id: &RoomId,
-        act: impl FnOnce(&mut Room) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let slot = self.slot(id).await?;
-        self.with(&slot, act).await
-    }
-
-    /// [`App::with_room`] with the room found already.
     pub(crate) async fn with<T: Send + 'static>(
         self: &Arc<Self>,
         slot: &Arc<Slot>,

@@ -49,7 +49,6 @@ mod rooms;
 mod routes;
 mod runs;
 mod serve;
-#[path = "sharing_pending.rs"]
 mod sharing;
 mod slot;
 mod statements;

@@ -66,3 +66,82 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .layer(from_fn_with_state(app.clone(), watch::observe))
         .with_state(app.clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use glovebox_contract::reason::ReasonCode;
+    use serde_json::{Value, json};
+
+    use super::ROUTES;
+    use crate::openapi::DOCUMENT;
+
+    fn document() -> Value {
+        serde_json::from_str(DOCUMENT).unwrap()
+    }
+
+    #[test]
+    fn the_document_describes_the_routes_that_there_are() {
+        let document = document();
+        let paths = document["paths"].as_object().unwrap();
+        let described: BTreeSet<(String, &str)> = paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().unwrap().keys();
+                methods.map(|method| (method.to_uppercase(), path.as_str()))
+            })
+            .collect();
+        let routes = ROUTES.iter().chain(crate::sharing::ROUTES);
+        let routes: BTreeSet<_> =
+            routes.map(|(method, path)| ((*method).to_owned(), *path)).collect();
+        assert_eq!(described, routes);
+    }
+
+    #[test]
+    fn the_document_names_every_variable_part_and_every_reason() {
+        let document = document();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            let parts: BTreeSet<&str> = path.split(['{', '}']).skip(1).step_by(2).collect();
+            for (method, operation) in methods.as_object().unwrap() {
+                let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+                let named: BTreeSet<String> = parameters
+                    .iter()
+                    .map(|parameter| resolve(&document, parameter))
+                    .filter(|parameter| parameter["in"] == "path")
+                    .map(|parameter| parameter["name"].as_str().unwrap().to_owned())
+                    .collect();
+                assert!(named.iter().map(String::as_str).eq(parts.clone()), "{method} {path}");
+            }
+        }
+        let reasons: Vec<&str> = ReasonCode::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(document["components"]["schemas"]["Reason"]["enum"], json!(reasons));
+    }
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        fn walk(document: &Value, value: &Value) {
+            match value {
+                Value::Object(fields) => {
+                    if fields.contains_key("$ref") {
+                        assert!(!resolve(document, value).is_null(), "{value}");
+                    }
+                    fields.values().for_each(|value| walk(document, value));
+                }
+                Value::Array(items) => items.iter().for_each(|value| walk(document, value)),
+                _ => {}
+            }
+        }
+        let document = document();
+        walk(&document, &document);
+    }
+
+    fn resolve(document: &Value, value: &Value) -> Value {
+        match value["$ref"].as_str() {
+            Some(reference) => {
+                document.pointer(reference.trim_start_matches('#')).cloned().unwrap_or_default()
+            }
+            None => value.clone(),
+        }
+    }
+}

@@ -19,12 +19,11 @@ use crate::error::Result;
 #[derive(Clone)]
 pub(crate) struct View {
     pub(crate) state: Arc<RoomState>,
-    pub(crate) checkpoint: Arc<str>,
 }
 
 impl View {
     fn of(room: &Room) -> Self {
-        Self { state: Arc::new(room.state().clone()), checkpoint: room.checkpoint().into() }
+        Self { state: Arc::new(room.state().clone()) }
     }
 
     /// How many entries the log has.
