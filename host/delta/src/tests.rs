@@ -155,7 +155,8 @@ fn versions_follow_the_events_and_come_back_after_the_directory_is_lost() {
 fn what_a_crash_leaves_is_cleaned_up() {
     let world = World::new();
     let [a, b] = ["a", "b"].map(|name| world.publish(name, &[1]));
-    let events = [write("a", Mode::Append, &[a], 1), write("b", Mode::Append, &[b.clone()], 2)];
+    let events =
+        [write("a", Mode::Append, &[a], 1), write("b", Mode::Append, std::slice::from_ref(&b), 2)];
     world.sync(&events[..1]).unwrap();
     // Killed after the file was placed and before the commit.
     fs::hard_link(&b, world.table().join(format!("{}-0.parquet", id("b").to_hex()))).unwrap();
@@ -190,7 +191,7 @@ fn what_expired_is_neither_there_nor_shown() {
     let world = World::new();
     let [a, b, c] = ["a", "b", "c"].map(|name| world.publish(name, &[1, 2]));
     let mut events = vec![
-        write("a", Mode::Append, &[a.clone()], 1),
+        write("a", Mode::Append, std::slice::from_ref(&a), 1),
         write("b", Mode::Append, &[b], 2),
         write("c", Mode::Append, &[c], 3),
     ];

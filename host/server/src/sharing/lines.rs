@@ -208,3 +208,97 @@ fn delta_file(file: &DataFile, link: &Link, version: u64, timestamp: i64, action
         "deltaSingleAction": action,
     } })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use glovebox_contract::digest::Blake3Digest;
+    use glovebox_delta::{Change, history::Format as FileFormat};
+
+    use super::*;
+
+    fn file(version: u64) -> DataFile {
+        DataFile {
+            name: format!("{}-0.parquet", "ab".repeat(4)),
+            bytes: 573,
+            stats: Some(r#"{"numRecords":1}"#.into()),
+            write: Blake3Digest::from_bytes([0; 32]),
+            version,
+            timestamp: 1_700_000_000_000,
+        }
+    }
+
+    fn link() -> Link {
+        Link { url: "https://h/f?X-Databricks-Signature=s".into(), expires: 1_700_000_360_000 }
+    }
+
+    fn snapshot() -> Snapshot {
+        let protocol = Protocol {
+            min_reader_version: 1,
+            min_writer_version: 4,
+            reader_features: None,
+            writer_features: None,
+        };
+        let metadata = Metadata {
+            id: "11-22".into(),
+            format: FileFormat { provider: "parquet".into(), options: BTreeMap::new() },
+            schema_string: r#"{"type":"struct","fields":[]}"#.into(),
+            partition_columns: Vec::new(),
+            configuration: BTreeMap::from([("delta.enableChangeDataFeed".into(), "true".into())]),
+            created_time: Some(1),
+        };
+        Snapshot {
+            version: 2,
+            timestamp: 3,
+            protocol: Arc::new(protocol),
+            metadata: Arc::new(metadata),
+            files: vec![Arc::new(file(2)), Arc::new(file(1))],
+        }
+    }
+
+    fn said(format: Format) -> String {
+        let mut lines = Lines::new(format);
+        lines.head(&snapshot());
+        lines.file(&file(2), &link());
+        let commit = Commit {
+            version: 5,
+            timestamp: 6,
+            event: Blake3Digest::from_bytes([0; 32]),
+            change: Change::Replace,
+            protocol: None,
+            metadata: None,
+            added: Vec::new(),
+            removed: Vec::new(),
+        };
+        lines.added(&commit, &file(5), &link());
+        lines.removed(&commit, &file(2), &link());
+        lines.end(End { next_page: Some("next".into()), refresh: None });
+        lines.into_text()
+    }
+
+    #[test]
+    fn the_lines_of_the_protocols_own_form() {
+        insta::assert_snapshot!(said(Format::Parquet), @r#"
+        {"protocol":{"minReaderVersion":1}}
+        {"metaData":{"configuration":{"enableChangeDataFeed":"true"},"format":{"provider":"parquet"},"id":"11-22","numFiles":2,"partitionColumns":[],"schemaString":"{\"type\":\"struct\",\"fields\":[]}","size":1146,"version":2}}
+        {"file":{"expirationTimestamp":1700000360000,"id":"abababab-0","partitionValues":{},"size":573,"stats":"{\"numRecords\":1}","timestamp":1700000000000,"url":"https://h/f?X-Databricks-Signature=s","version":2}}
+        {"add":{"expirationTimestamp":1700000360000,"id":"abababab-0","partitionValues":{},"size":573,"stats":"{\"numRecords\":1}","timestamp":6,"url":"https://h/f?X-Databricks-Signature=s","version":5}}
+        {"remove":{"expirationTimestamp":1700000360000,"id":"abababab-0","partitionValues":{},"size":573,"timestamp":6,"url":"https://h/f?X-Databricks-Signature=s","version":5}}
+        {"endStreamAction":{"minUrlExpirationTimestamp":1700000360000,"nextPageToken":"next"}}
+        "#);
+    }
+
+    #[test]
+    fn the_lines_of_deltas_form() {
+        insta::assert_snapshot!(said(Format::Delta), @r#"
+        {"protocol":{"deltaProtocol":{"minReaderVersion":1,"minWriterVersion":4}}}
+        {"metaData":{"deltaMetadata":{"configuration":{"delta.enableChangeDataFeed":"true"},"createdTime":1,"format":{"options":{},"provider":"parquet"},"id":"11-22","partitionColumns":[],"schemaString":"{\"type\":\"struct\",\"fields\":[]}"},"numFiles":2,"size":1146,"version":2}}
+        {"file":{"deltaSingleAction":{"add":{"dataChange":true,"modificationTime":1700000000000,"partitionValues":{},"path":"https://h/f?X-Databricks-Signature=s","size":573,"stats":"{\"numRecords\":1}"}},"expirationTimestamp":1700000360000,"id":"abababab-0","timestamp":1700000000000,"version":2}}
+        {"file":{"deltaSingleAction":{"add":{"dataChange":true,"modificationTime":1700000000000,"partitionValues":{},"path":"https://h/f?X-Databricks-Signature=s","size":573,"stats":"{\"numRecords\":1}"}},"expirationTimestamp":1700000360000,"id":"abababab-0","timestamp":6,"version":5}}
+        {"file":{"deltaSingleAction":{"remove":{"dataChange":true,"deletionTimestamp":6,"extendedFileMetadata":true,"partitionValues":{},"path":"https://h/f?X-Databricks-Signature=s","size":573}},"expirationTimestamp":1700000360000,"id":"abababab-0","timestamp":6,"version":5}}
+        {"endStreamAction":{"minUrlExpirationTimestamp":1700000360000,"nextPageToken":"next"}}
+        "#);
+    }
+}
