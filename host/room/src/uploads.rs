@@ -22,7 +22,7 @@ use std::fs::{File, FileTimes};
 use std::io::{self, Read as _};
 use std::time::{Duration, SystemTime};
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::key::{KeyId, PublicKey};
 use glovebox_contract::reason::ReasonCode;
@@ -31,7 +31,6 @@ use glovebox_contract::statement::FileDigest;
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
 use crate::home::Home;
-use crate::sources::FileIdentity;
 use area::{Area, Name};
 
 /// The home's directory of uploads.
@@ -148,19 +147,24 @@ impl Uploads {
         let opening = || format!("open the upload {}", file.digest);
         let name = Name::Whole(file.digest.blake3).to_text();
         let opened = match files::open_regular(&area.directory, &name) {
-            Ok(opened) => opened.into_std(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let begun = self.status(key, &file.digest.blake3)?;
-                return Err(match begun {
-                    Some(Upload { offset, length }) if offset < length => incomplete(format!(
-                        "the upload of {} has {offset} of {length} bytes",
-                        file.digest
-                    )),
-                    _ => missing(),
-                });
+                match self.status(key, &file.digest.blake3)? {
+                    None => return Err(missing()),
+                    // All its bytes were here, and now it is whole.
+                    Some(upload) if upload.is_whole() => {
+                        files::open_regular(&area.directory, &name)
+                    }
+                    Some(Upload { offset, length }) => {
+                        return Err(incomplete(format!(
+                            "the upload of {} has {offset} of {length} bytes",
+                            file.digest
+                        )));
+                    }
+                }
             }
-            Err(error) => return Err(error).trying(opening),
+            opened => opened,
         };
+        let opened = opened.trying(opening)?.into_std();
         let bytes = opened.metadata().trying(opening)?.len();
         if bytes != file.bytes {
             return Err(mismatch(format!(
@@ -205,22 +209,17 @@ impl Uploads {
         name: &str,
     ) -> Result<()> {
         let keeping = || format!("keep the uploaded file {}", file.digest);
-        let opened = self.open(key, file)?;
-        let digest = files::digest_reader(&opened).trying(keeping)?;
-        if digest != (file.digest, file.bytes) {
-            return Err(mismatch(format!("the upload {} has other digests", file.digest)));
-        }
         self.link(key, file, directory, name)?;
-        let kept = files::open_regular(directory, name).map(cap_std::fs::File::into_std);
-        if FileIdentity::of(&kept.trying(keeping)?).trying(keeping)?.inode
-            == FileIdentity::of(&opened).trying(keeping)?.inode
-        {
+        let kept = files::open_regular(directory, name).trying(keeping)?;
+        let digest = files::digest_reader(kept).trying(keeping)?;
+        if digest == (file.digest, file.bytes) {
             return Ok(());
         }
-        Err(incomplete(format!("the upload of {} was made again at this moment", file.digest)))
+        Err(mismatch(format!("the upload {} has other digests", file.digest)))
     }
 
-    /// Gives a whole upload another name, in `directory`.
+    /// Gives a whole upload another name, in `directory`. Where the file system cannot, it is
+    /// copied.
     pub(crate) fn link(
         &self,
         key: &PublicKey,
@@ -228,11 +227,23 @@ impl Uploads {
         directory: &Dir,
         name: &str,
     ) -> Result<()> {
-        self.open(key, file)?;
-        let area = self.area(key)?;
-        area.directory
-            .hard_link(Name::Whole(file.digest.blake3).to_text(), directory, name)
-            .trying(|| format!("look at the upload {}", file.digest))
+        let mut opened = self.open(key, file)?;
+        let whole = Name::Whole(file.digest.blake3).to_text();
+        let linked = self.area(key)?.directory.hard_link(whole, directory, name);
+        match linked.as_ref().map_err(io::Error::kind) {
+            Err(
+                io::ErrorKind::CrossesDevices
+                | io::ErrorKind::PermissionDenied
+                | io::ErrorKind::TooManyLinks
+                | io::ErrorKind::Unsupported,
+            ) => files::create_new(directory, name).and_then(|mut copy| {
+                io::copy(&mut opened, &mut copy)?;
+                copy.set_permissions(Permissions::from_mode(0o400))?;
+                copy.sync_all()
+            }),
+            _ => linked,
+        }
+        .trying(|| format!("take the uploaded file {}", file.digest))
     }
 
     /// Removes the upload of `key` with this digest, whole or not. Fine when there is none.

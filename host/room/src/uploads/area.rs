@@ -83,15 +83,23 @@ impl Area {
         let name = Name::Part(*digest, length);
         let part = match self.part(&name)? {
             Some(part) => Some(part),
-            None if offset == 0 => self.begin(&name, length)?,
-            None => None,
+            None => match self.check_whole(digest, length)? {
+                // Another writer has just made it whole.
+                Some(whole) => return Ok(whole),
+                None if offset == 0 => self.begin(&name, length)?,
+                None => None,
+            },
         };
         let Some(part) = part else {
-            // Another writer has just made it whole, or it was never begun.
-            return self
-                .check_whole(digest, length)?
-                .ok_or_else(|| incomplete("the upload has 0 bytes; begin there".into()));
+            return Err(incomplete("the upload has 0 bytes; begin there".into()));
         };
+        if part.bytes == 0
+            && let Some(whole) = self.check_whole(digest, length)?
+        {
+            // Made whole by another writer after this one had found nothing.
+            self.directory.remove_file(name.to_text()).trying(reading)?;
+            return Ok(whole);
+        }
         if part.bytes > length {
             self.directory.remove_file(name.to_text()).trying(reading)?;
             return Err(mismatch("more came than was announced; begin again".into()));

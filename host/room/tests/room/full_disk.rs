@@ -10,6 +10,7 @@ use glovebox_contract::reason::ReasonCode;
 use glovebox_room::run::RunObserver;
 use nix::mount::{MsFlags, mount};
 
+use crate::uploaded::{add, kept, rows, upload};
 use crate::world::{Wishes, World, key, last_entries, outcome};
 
 const PLACE: &str = "GLOVEBOX_TEST_FULL_DISK";
@@ -96,6 +97,17 @@ fn check_full_during_an_upload(world: &World) {
     uploads.remove(&airline, &digest).unwrap();
 }
 
+/// Uploads on another disk than the rooms cannot be linked: they are copied.
+fn check_uploads_elsewhere(world: &World) {
+    let place = world.home.path().join("uploads");
+    let size = Some("size=4m");
+    mount(Some("tmpfs"), &place, Some("tmpfs"), MsFlags::empty(), size).unwrap();
+    let flights = upload(world, "airline", "origin,delay\n1,2\n");
+    add(world, "airline.flights", &rows(&[("a.csv", flights)])).unwrap();
+    assert_eq!(kept(world, "airline").len(), 1);
+    assert_eq!(outcome(&world.run("succeed")), "succeeded");
+}
+
 /// Runs in a process with a mount namespace of its own, started by the test below.
 #[test]
 fn home_on_a_small_disk() {
@@ -108,6 +120,7 @@ fn home_on_a_small_disk() {
     check_full_at_the_end(&world);
     check_filled_by_the_run(&world);
     check_full_during_an_upload(&world);
+    check_uploads_elsewhere(&world);
     // A code that the harness does not use: the test below cannot take a skipped test for success.
     std::process::exit(PASSED);
 }

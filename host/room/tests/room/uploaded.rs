@@ -26,7 +26,7 @@ fn file(content: &[u8]) -> FileDigest {
 }
 
 /// Uploads as `alias`, and names what was uploaded.
-fn upload(world: &World, alias: &str, content: &str) -> FileDigest {
+pub(crate) fn upload(world: &World, alias: &str, content: &str) -> FileDigest {
     let (key, bytes) = (key(alias).public(), content.as_bytes());
     let digest = Blake3Digest::of(bytes);
     uploads(world).append(&key, &digest, 0, bytes.len() as u64, bytes).unwrap();
@@ -41,7 +41,7 @@ fn named(files: &[(&str, FileDigest)]) -> BTreeMap<String, FileDigest> {
     files.iter().map(|(name, file)| ((*name).to_owned(), *file)).collect()
 }
 
-fn rows(files: &[(&str, FileDigest)]) -> UploadedTable {
+pub(crate) fn rows(files: &[(&str, FileDigest)]) -> UploadedTable {
     UploadedTable { rows: UploadedRows::Files(named(files)), aliases: BTreeMap::new() }
 }
 
@@ -61,7 +61,7 @@ fn offer(world: &World, name: &str, table: &UploadedTable) -> Result<Envelope, R
     Ok(sign(&world.room(), name.schema(), Body::Asset(AssetStatement::Table(asset))))
 }
 
-fn add(world: &World, name: &str, table: &UploadedTable) -> Result<Room, RoomError> {
+pub(crate) fn add(world: &World, name: &str, table: &UploadedTable) -> Result<Room, RoomError> {
     let envelope = offer(world, name, table)?;
     let mut room = world.room();
     room.add_uploaded_table(&world.settings, &uploads(world), &envelope, table)?;
@@ -69,7 +69,7 @@ fn add(world: &World, name: &str, table: &UploadedTable) -> Result<Room, RoomErr
 }
 
 /// The sets of files that the room keeps for a party.
-fn kept(world: &World, alias: &str) -> Vec<PathBuf> {
+pub(crate) fn kept(world: &World, alias: &str) -> Vec<PathBuf> {
     let Ok(sets) = fs::read_dir(world.room_directory().join("data").join(alias)) else {
         return Vec::new();
     };
