@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Barrier, Mutex, MutexGuard};
 
-use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::digest::{Blake3Digest, Sha256Digest};
 use glovebox_contract::envelope::Envelope;
-use glovebox_contract::name::{AssetName, RoomId, RunId};
+use glovebox_contract::name::{RoomId, RunId};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::RunStatus;
-use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset, SharedRead, Statement};
+use glovebox_contract::statement::{
+    AssetStatement, Body, Grant, NotebookAsset, Recipient, Share, Shared, SharedRead, Statement,
+};
 use glovebox_room::run::RunObserver;
 
 use crate::fake_worker::FakeComponent;
@@ -220,22 +222,43 @@ fn the_host_opens_published_outputs_until_they_expire() {
 }
 
 #[test]
-fn a_read_of_a_share_that_was_not_granted_is_not_logged() {
+fn reads_of_shares_are_logged_when_they_are_granted() {
     let world = World::ready(&Wishes::default());
+    let read = |output: &str| SharedRead {
+        owner: "weather".parse().unwrap(),
+        recipient: "acme".parse().unwrap(),
+        share: "results".parse().unwrap(),
+        version: 0,
+        what: format!("delays.{output}"),
+    };
     let mut room = world.room();
     let before = room.state().statements();
-    let name = |text: &str| text.parse::<AssetName>().unwrap();
-    let error = room
-        .record_shared_read(SharedRead {
-            owner: "weather".parse().unwrap(),
-            recipient: name("acme"),
-            share: name("results"),
-            version: 0,
-            what: "delays.summary".into(),
-        })
-        .unwrap_err();
+    let error = room.record_shared_read(read("summary")).unwrap_err();
     assert_eq!(error.reason(), ReasonCode::NotFound, "{error}");
-    assert_eq!(world.room().state().statements(), before);
+    assert_eq!(world.room().state().statements(), before, "what was not granted leaves no trace");
+
+    let recipient = Share::Recipient(Recipient {
+        expires: START + DAY,
+        name: "acme".parse().unwrap(),
+        previous_until: None,
+        token: Sha256Digest::of(b"token"),
+    });
+    let output = Some("summary".parse().unwrap());
+    let grant = Share::Grant(Grant {
+        recipient: "acme".parse().unwrap(),
+        share: "results".parse().unwrap(),
+        until: None,
+        what: Shared::Output { notebook: "delays".parse().unwrap(), output },
+    });
+    for share in [recipient, grant] {
+        room.submit(&sign(&room, "weather", Body::Share(share))).unwrap();
+    }
+    world.run("succeed").unwrap();
+    room.record_shared_read(read("summary")).unwrap();
+    assert_eq!(last_entries(&world.room(), 2), ["run-receipt", "shared-read"]);
+    assert!(room.record_shared_read(read("other")).is_err());
+    world.clock.set(START + 2 * DAY);
+    assert!(room.record_shared_read(read("summary")).is_err(), "the token has ended");
 }
 
 #[test]
