@@ -122,7 +122,13 @@ impl ClientError {
             Self::Fork { .. } | Self::Tampered { .. } => ReasonCode::LogTampered,
             Self::NotFound(_) => ReasonCode::NotFound,
             Self::Invalid(_) => ReasonCode::InvalidArgument,
-            Self::Answer { .. } | Self::Local { .. } => ReasonCode::Internal,
+            Self::Local { source, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    ReasonCode::StorageFull
+                }
+                _ => ReasonCode::Internal,
+            },
+            Self::Answer { .. } => ReasonCode::Internal,
         }
     }
 

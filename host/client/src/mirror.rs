@@ -26,7 +26,7 @@ use glovebox_contract::name::RoomId;
 
 use crate::error::{ClientError, Context as _, Result};
 use crate::files;
-use crate::verified::{Extension, VerifiedLog};
+use crate::verified::{Extension, Folded, VerifiedLog};
 
 /// The mirrored log of one room.
 #[derive(Debug)]
@@ -87,8 +87,9 @@ impl Mirror {
         file.read_to_end(&mut text).trying(|| self.reading())?;
         let whole = checkpoint.as_ref().and_then(|(note, signed)| {
             let (extension, bytes) = self.fold(&text, signed.size());
-            (extension.size() == signed.size() && extension.contains(signed))
-                .then(|| Some((extension.into_log(note.clone())?, bytes)))?
+            let holds = extension.size() == signed.size() && extension.contains(signed);
+            let folded = extension.into_folded().filter(|_| holds)?;
+            Some((folded.into_log(note.clone()), bytes))
         });
         let (log, bytes) = match whole {
             Some((log, bytes)) => (Some(log), bytes),
@@ -123,7 +124,7 @@ impl Mirror {
 
     /// Folds whole lines until there are `size` entries or one does not hold up. Gives how many
     /// bytes they have.
-    fn fold(&self, text: &[u8], size: u64) -> (Extension, u64) {
+    fn fold(&self, text: &[u8], size: u64) -> (Extension<'_>, u64) {
         let mut extension = Extension::behind(None, &self.room, &self.host);
         let mut bytes = 0_u64;
         for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -137,20 +138,20 @@ impl Mirror {
         (extension, bytes)
     }
 
-    /// Keeps the entries of `extension`, which go on where `before` ends and are signed by `note`.
+    /// Keeps entries that were `folded`, which go on where `before` ends and are signed by `note`.
     ///
     /// # Errors
     /// The inner one when another process has mirrored other entries in their place.
     pub(crate) fn keep(
         &mut self,
         before: &[Envelope],
-        extension: &Extension,
+        folded: &Folded,
         note: &str,
     ) -> Result<Result<(), OtherEntries>> {
         let _lock = self.lock()?;
         let mut file = files::open_or_create(&self.path("log")).trying(|| self.reading())?;
         let length = file.metadata().trying(|| self.reading())?.len();
-        let new = lines(extension.entries());
+        let new = lines(folded.entries());
         if length < self.known {
             // Someone took the file away; the log at hand is whole.
             file.set_len(0).trying(|| self.writing())?;
@@ -174,7 +175,7 @@ impl Mirror {
         if theirs.len() > new.len() {
             self.known = shared;
             let mirrored = self.checkpoint()?.map_or(0, |(_, signed)| signed.size());
-            if mirrored < extension.size() {
+            if mirrored < folded.size() {
                 files::write(&self.path("checkpoint"), note.as_bytes())
                     .trying(|| self.writing())?;
             }

@@ -20,7 +20,8 @@ use crate::room::RemoteRoom;
 /// Fewest digits of an id that find a room.
 const MIN_ID_DIGITS: usize = 4;
 
-/// More pages of rooms than any host has.
+/// More rooms, and more pages of them, than one party has.
+const MAX_ROOMS: usize = 1_000_000;
 const MAX_PAGES: usize = 10_000;
 
 /// A host as the party with one key sees it. Its copies share one connection pool and one key.
@@ -65,6 +66,9 @@ impl Session {
             };
             let page: RoomList = self.get(path::ROOMS, &query)?;
             rooms.extend(page.rooms);
+            if rooms.len() > MAX_ROOMS {
+                break;
+            }
             match page.next_page_token {
                 None => return Ok(rooms),
                 Some(next) if next.is_empty() || !tokens.insert(next.clone()) => break,
@@ -164,7 +168,9 @@ impl Session {
 
     /// Gets the part of a log that begins at `from`; waits for it when there is none yet.
     pub(crate) fn log_page(&self, room: &RoomId, from: u64, wait: Duration) -> Result<LogPage> {
-        let (from, seconds) = (from.to_string(), wait.as_secs().to_string());
+        // Rounded up: who waits for a moment is not answered at once.
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        let (from, seconds) = (from.to_string(), seconds.to_string());
         let query = path::query(&[("from", &from), ("wait_seconds", &seconds)]);
         self.get(&path::room(room, RoomPart::Log), &query)
     }

@@ -42,57 +42,40 @@ impl VerifiedLog {
     }
 
     /// Takes entries that were folded from here on and were found signed by `checkpoint`.
-    pub(crate) fn extend(&mut self, extension: Extension, checkpoint: String) {
-        if let Some(state) = extension.state {
-            self.state = state;
-            self.tree = extension.tree;
-            self.entries.extend(extension.entries);
-            self.positions.extend(extension.positions);
-        }
+    pub(crate) fn extend(&mut self, folded: Folded, checkpoint: String) {
+        self.state = folded.state;
+        self.tree = folded.tree;
+        self.entries.extend(folded.entries);
+        self.positions.extend(folded.positions);
         self.checkpoint = checkpoint;
     }
 }
 
-/// Entries behind a verified log, folded, but not yet found signed.
-#[derive(Debug, Clone)]
-pub(crate) struct Extension {
-    room: RoomId,
-    host: PublicKey,
-    state: Option<RoomState>,
+/// Entries, folded, behind a log or from the first on.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    state: RoomState,
     tree: Log,
     entries: Vec<Envelope>,
     positions: Vec<(Blake3Digest, u64)>,
 }
 
-impl Extension {
-    /// Begins behind `log`, or at the first entry of the log of `room`.
-    pub(crate) fn behind(log: Option<&VerifiedLog>, room: &RoomId, host: &PublicKey) -> Self {
-        Self {
-            room: *room,
-            host: *host,
-            state: log.map(|log| log.state.clone()),
-            tree: log.map(|log| log.tree.clone()).unwrap_or_default(),
-            entries: Vec::new(),
-            positions: Vec::new(),
-        }
+impl Folded {
+    fn push(&mut self, envelope: Envelope) -> Result<(), Refusal> {
+        let applied = self.state.apply(&envelope)?;
+        self.append(applied.digest, applied.statement.body.kind(), envelope);
+        Ok(())
     }
 
-    /// Folds the next entry.
-    pub(crate) fn push(&mut self, envelope: Envelope) -> Result<(), Refusal> {
-        let (digest, kind) = match &mut self.state {
-            Some(state) => {
-                let applied = state.apply(&envelope)?;
-                (applied.digest, applied.statement.body.kind())
-            }
-            None => {
-                self.state = Some(open(&envelope, &self.room, &self.host)?);
-                (self.room.0, Kind::Room)
-            }
-        };
+    fn append(&mut self, digest: Blake3Digest, kind: Kind, envelope: Envelope) {
         self.positions.push((digest, self.tree.size()));
         self.tree.append(kind, &envelope);
         self.entries.push(envelope);
-        Ok(())
+    }
+
+    /// The entries.
+    pub(crate) fn entries(&self) -> &[Envelope] {
+        &self.entries
     }
 
     /// Entries of the whole log.
@@ -100,25 +83,89 @@ impl Extension {
         self.tree.size()
     }
 
-    /// The entries behind the log where it began.
-    pub(crate) fn entries(&self) -> &[Envelope] {
-        &self.entries
-    }
-
-    /// Whether the log begins with what this checkpoint signs.
-    pub(crate) fn contains(&self, signed: &Checkpoint) -> bool {
-        self.tree.root_at(signed.size()).is_ok_and(|root| root == *signed.root())
-    }
-
-    /// As a log of its own, when it began at the first entry; none when it has none.
-    pub(crate) fn into_log(self, checkpoint: String) -> Option<VerifiedLog> {
-        Some(VerifiedLog {
-            state: self.state?,
+    /// As a log of its own, when it began at the first entry.
+    pub(crate) fn into_log(self, checkpoint: String) -> VerifiedLog {
+        VerifiedLog {
+            state: self.state,
             tree: self.tree,
             entries: self.entries,
             positions: self.positions.into_iter().collect(),
             checkpoint,
-        })
+        }
+    }
+}
+
+/// Entries as they come, not yet found signed. Copies nothing of the log before them until one
+/// comes: who waits for news asks often.
+#[derive(Debug)]
+pub(crate) struct Extension<'a> {
+    room: &'a RoomId,
+    host: &'a PublicKey,
+    log: Option<&'a VerifiedLog>,
+    folded: Option<Folded>,
+}
+
+impl<'a> Extension<'a> {
+    /// Begins behind `log`, or at the first entry of the log of `room`.
+    pub(crate) fn behind(
+        log: Option<&'a VerifiedLog>,
+        room: &'a RoomId,
+        host: &'a PublicKey,
+    ) -> Self {
+        Self { room, host, log, folded: None }
+    }
+
+    /// Folds the next entry.
+    pub(crate) fn push(&mut self, envelope: Envelope) -> Result<(), Refusal> {
+        let Some(folded) = &mut self.folded else {
+            return self.push_first(envelope);
+        };
+        folded.push(envelope)
+    }
+
+    fn push_first(&mut self, envelope: Envelope) -> Result<(), Refusal> {
+        let (entries, positions) = (Vec::new(), Vec::new());
+        self.folded = Some(match self.log {
+            Some(VerifiedLog { state, tree, .. }) => {
+                let (state, tree) = (state.clone(), tree.clone());
+                let mut folded = Folded { state, tree, entries, positions };
+                folded.push(envelope)?;
+                folded
+            }
+            None => {
+                let state = open(&envelope, self.room, self.host)?;
+                let mut folded = Folded { state, tree: Log::new(), entries, positions };
+                folded.append(self.room.0, Kind::Room, envelope);
+                folded
+            }
+        });
+        Ok(())
+    }
+
+    fn tree(&self) -> Option<&Log> {
+        let folded = self.folded.as_ref().map(|folded| &folded.tree);
+        folded.or(self.log.map(|log| &log.tree))
+    }
+
+    /// Entries of the whole log.
+    pub(crate) fn size(&self) -> u64 {
+        self.tree().map_or(0, Log::size)
+    }
+
+    /// The entries that came.
+    pub(crate) fn entries(&self) -> &[Envelope] {
+        self.folded.as_ref().map_or(&[], Folded::entries)
+    }
+
+    /// Whether the log begins with what this checkpoint signs.
+    pub(crate) fn contains(&self, signed: &Checkpoint) -> bool {
+        let root = self.tree().map(|tree| tree.root_at(signed.size()));
+        matches!(root, Some(Ok(root)) if root == *signed.root())
+    }
+
+    /// What came; none when nothing did.
+    pub(crate) fn into_folded(self) -> Option<Folded> {
+        self.folded
     }
 }
 

@@ -118,13 +118,12 @@ impl Transport {
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
             .user_agent(concat!("glovebox/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = ca {
-            let reading = || format!("read the certificates in `{}`", path.display());
-            let pem = files::read(path, MAX_CA_BYTES)
-                .and_then(|pem| pem.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
-                .trying(reading)?;
-            builder = builder.tls_certs_merge(certificates(path, &pem)?);
-        }
+        builder = match ca {
+            // No certificate is ever looked at, so a machine without any will do.
+            _ if base.scheme() == "http" => builder.tls_certs_only([]),
+            Some(path) => builder.tls_certs_merge(read_certificates(path)?),
+            None => builder,
+        };
         let http = builder.build().map_err(|error| {
             ClientError::Invalid(format!("cannot prepare to reach the host: {}", words(&error)))
         })?;
@@ -189,11 +188,14 @@ fn sign(
         .header(headers::SIGNATURE, signed.signature))
 }
 
-fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<reqwest::Certificate>> {
+fn read_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>> {
+    let pem = files::read(path, MAX_CA_BYTES)
+        .and_then(|pem| pem.ok_or_else(|| std::io::ErrorKind::NotFound.into()))
+        .trying(|| format!("read the certificates in `{}`", path.display()))?;
     let invalid = |why: &str| {
         Err(ClientError::Invalid(format!("`{}` holds no certificate in PEM{why}", path.display())))
     };
-    match reqwest::Certificate::from_pem_bundle(pem) {
+    match reqwest::Certificate::from_pem_bundle(&pem) {
         Ok(certificates) if certificates.is_empty() => invalid(""),
         Ok(certificates) => Ok(certificates),
         Err(error) => invalid(&format!(": {}", words(&error))),
@@ -209,15 +211,12 @@ pub(crate) fn unreachable(at: String, error: reqwest::Error) -> ClientError {
 /// Whether TLS found the other side's words wrong, such as a certificate that nobody vouches for:
 /// that does not pass by itself.
 fn is_invalid_data(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind == Some(std::io::ErrorKind::InvalidData) {
-            return true;
-        }
-        next = error.source();
+    if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        // What such an error wraps is not among its sources.
+        return error.kind() == std::io::ErrorKind::InvalidData
+            || error.get_ref().is_some_and(|inner| is_invalid_data(inner));
     }
-    false
+    error.source().is_some_and(is_invalid_data)
 }
 
 /// An error and what caused it, in one line.
@@ -229,4 +228,23 @@ fn words(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     glovebox_contract::text::printable(&line)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn what_tls_refuses_does_not_pass() {
+        let refused = || Error::new(ErrorKind::InvalidData, "unknown issuer");
+        assert!(is_invalid_data(&refused()));
+        assert!(is_invalid_data(&Error::other(refused())));
+        assert!(is_invalid_data(&Error::other(Error::other(refused()))));
+        assert!(!is_invalid_data(&Error::other("reset")));
+        assert!(!is_invalid_data(&Error::from(ErrorKind::ConnectionRefused)));
+        let error = Error::other(Error::other("why"));
+        assert_eq!(words(&error), "why");
+    }
 }

@@ -6,9 +6,10 @@ use glovebox_api::path::{self, RoomPart};
 use glovebox_api::wire::Taken;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
+use glovebox_contract::key::PrivateKey;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::Refusal;
-use glovebox_contract::statement::{AssetStatement, Body};
+use glovebox_contract::statement::{AssetStatement, Body, Rotate};
 
 use super::RemoteRoom;
 use crate::error::{ClientError, Result};
@@ -20,7 +21,7 @@ const RACES: u64 = 8;
 
 impl RemoteRoom {
     /// Has the host take a signed statement that needs nothing but itself: accept, review, pause,
-    /// resume, rotate, delete, rule, share, cancel. When the connection breaks, the log is asked
+    /// resume, delete, rule, share, cancel. For a change of the key see [`RemoteRoom::rotate`]. When the connection breaks, the log is asked
     /// whether the statement arrived before it is sent again.
     ///
     /// # Errors
@@ -42,6 +43,45 @@ impl RemoteRoom {
             let envelope = room.sign(body(room)?)?;
             room.send(&envelope)
         })
+    }
+
+    /// Changes the party's key to `new`: signs that with the present key, and goes on with the new
+    /// one, whether the host's answer comes or the log has to tell.
+    ///
+    /// # Errors
+    /// As [`RemoteRoom::submit`].
+    pub fn rotate(&mut self, new: PrivateKey) -> Result<Taken> {
+        let rotate = Rotate::to(&new, self.id(), self.party()?);
+        let envelope = self.sign(Body::Rotate(rotate))?;
+        let (path, body) = (path::room(self.id(), RoomPart::Statements), envelope.to_bytes());
+        let old = self.session.clone();
+        let new = old.client().party(new);
+        let mut patience = Patience::new(old.client().patience());
+        loop {
+            let error = match old.ask(&Call::post(&path, &body)).and_then(|answer| answer.json()) {
+                Ok(taken) => {
+                    self.session = new;
+                    return self.confirm(&path, &envelope.digest(), taken);
+                }
+                Err(error) => error,
+            };
+            // To who has no key in it any more, the room may be missing.
+            let after = [ReasonCode::Replayed, ReasonCode::NotFound, ReasonCode::UnknownSigner];
+            if error.is_passing() || after.contains(&error.reason()) {
+                self.session = new.clone();
+                let refreshed = self.refresh();
+                if let Some(taken) = self.taken(&envelope.digest()) {
+                    return Ok(taken);
+                }
+                self.session = old.clone();
+                if let Err(fork @ ClientError::Fork { .. }) = refreshed {
+                    return Err(fork);
+                }
+            }
+            if !error.is_passing() || !patience.wait(error.retry_after()) {
+                return Err(error);
+            }
+        }
     }
 
     /// Does `attempt` again when another statement of the same party came first.

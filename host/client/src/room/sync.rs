@@ -12,7 +12,7 @@ use super::RemoteRoom;
 use crate::error::{ClientError, Result};
 use crate::mirror::Mirror;
 use crate::session::Session;
-use crate::verified::{Extension, VerifiedLog};
+use crate::verified::{Extension, Folded, VerifiedLog};
 
 /// Most entries that are fetched before one of the host's checkpoints holds for all of them.
 const MAX_UNSIGNED_ENTRIES: usize = 1_000_000;
@@ -29,9 +29,10 @@ pub(super) fn first(
     signed: Option<&Checkpoint>,
 ) -> Result<VerifiedLog> {
     let fetch = Fetch { session, room, mirror, log: None, signed };
-    let Fetched { extension, note } = fetch.all(Duration::ZERO)?;
-    keep(mirror, &[], &extension, &note)?;
-    extension.into_log(note).ok_or_else(|| tampered(room, "it has no entries"))
+    let (folded, note) = fetch.all(Duration::ZERO)?;
+    let folded = folded.ok_or_else(|| tampered(room, "it has no entries"))?;
+    keep(mirror, &[], &folded, &note)?;
+    Ok(folded.into_log(note))
 }
 
 impl RemoteRoom {
@@ -64,12 +65,9 @@ impl RemoteRoom {
             .min(Duration::from_secs(MAX_WAIT_SECONDS))
             .min(session.client().transport().timeout() / 2);
         let fetch = Fetch { session, room: &room, mirror, log: Some(log), signed: signed.as_ref() };
-        let Fetched { extension, note } = fetch.all(wait)?;
-        if extension.entries().is_empty() {
-            return Ok(false);
-        }
-        keep(mirror, log.entries(), &extension, &note)?;
-        log.extend(extension, note);
+        let (Some(folded), note) = fetch.all(wait)? else { return Ok(false) };
+        keep(mirror, log.entries(), &folded, &note)?;
+        log.extend(folded, note);
         *signed = None;
         Ok(true)
     }
@@ -79,26 +77,20 @@ impl RemoteRoom {
 fn keep(
     mirror: &mut Mirror,
     before: &[glovebox_contract::envelope::Envelope],
-    extension: &Extension,
+    folded: &Folded,
     note: &str,
 ) -> Result<()> {
-    if mirror.keep(before, extension, note)?.is_ok() {
+    if mirror.keep(before, folded, note)?.is_ok() {
         return Ok(());
     }
     let mirrored = mirror.note()?.unwrap_or_default();
-    let evidence = mirror.keep_evidence(&mirrored, note, extension.entries())?;
+    let evidence = mirror.keep_evidence(&mirrored, note, folded.entries())?;
     let why = "another process on this machine was shown other entries".into();
     Err(ClientError::Fork { room: *mirror.room(), why, evidence })
 }
 
 fn tampered(room: &RoomId, why: impl Into<String>) -> ClientError {
     ClientError::Tampered { room: *room, why: why.into() }
-}
-
-/// Entries that one of the host's notes signs, all of them.
-struct Fetched {
-    extension: Extension,
-    note: String,
 }
 
 /// Fetches what is behind `log`.
@@ -111,7 +103,8 @@ struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    fn all(&self, wait: Duration) -> Result<Fetched> {
+    /// All entries that came, and the note that signs them with those before.
+    fn all(&self, wait: Duration) -> Result<(Option<Folded>, String)> {
         let host = self.session.client().host_key();
         let mut extension = Extension::behind(self.log, self.room, host);
         let mut wait = wait;
@@ -132,7 +125,7 @@ impl Fetch<'_> {
             }
             if signed.size() == extension.size() {
                 self.check_signed(&signed, &note, &extension)?;
-                return Ok(Fetched { extension, note });
+                return Ok((extension.into_folded(), note));
             }
             if extension.entries().len() > MAX_UNSIGNED_ENTRIES {
                 return Err(self.answer("the log has no end"));
@@ -160,7 +153,12 @@ impl Fetch<'_> {
     }
 
     /// The entries are those that the note signs, and those that the host signed before.
-    fn check_signed(&self, signed: &Checkpoint, note: &str, extension: &Extension) -> Result<()> {
+    fn check_signed(
+        &self,
+        signed: &Checkpoint,
+        note: &str,
+        extension: &Extension<'_>,
+    ) -> Result<()> {
         if !extension.contains(signed) {
             let why = "its entries are not those that its checkpoint signs";
             return Err(self.contradiction(note, extension, why));
@@ -183,7 +181,7 @@ impl Fetch<'_> {
 
     /// What the host shows does not go with what it signed before; or, when nothing is known of
     /// the room, not with itself.
-    fn contradiction(&self, note: &str, extension: &Extension, why: &str) -> ClientError {
+    fn contradiction(&self, note: &str, extension: &Extension<'_>, why: &str) -> ClientError {
         let mirrored = match self.log {
             Some(log) => Some(log.checkpoint().to_owned()),
             None => match self.mirror.note() {

@@ -209,3 +209,25 @@ fn a_silent_host_is_given_up() {
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(8));
 }
+
+#[test]
+fn a_key_is_changed_whatever_happens() {
+    let uncertain = [Trick::DoAndHangUp, Trick::HalfAnAnswer];
+    for trick in passing().into_iter().chain(uncertain) {
+        let fake = Fake::start(Room::accepted());
+        let mut room = fake.open("airline").unwrap();
+        fake.plan("POST /statements", trick);
+        let taken = room.rotate(crate::support::key("airline again")).unwrap();
+        assert_eq!(taken.position, 3);
+        assert_eq!(room.party().unwrap().as_str(), "airline");
+        room.submit_with(|_| Ok(pause())).unwrap();
+        assert_eq!(fake.world().room.entries.len(), 5);
+        // The old key is nobody's.
+        assert_eq!(fake.open("airline").unwrap_err().reason(), ReasonCode::NotFound);
+    }
+    let fake = Fake::start(Room::accepted());
+    let mut room = fake.open("airline").unwrap();
+    let error = room.rotate(crate::support::key("weather")).unwrap_err();
+    assert_eq!(error.status(), Some(409), "{error}");
+    assert!(room.submit_with(|_| Ok(pause())).is_ok(), "the old key is still good");
+}

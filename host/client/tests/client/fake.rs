@@ -77,6 +77,8 @@ pub(crate) struct World {
     /// All requests, in order.
     pub(crate) asked: Vec<String>,
     nonces: BTreeSet<Nonce>,
+    /// Keys that were changed for others.
+    retired: BTreeSet<[u8; 32]>,
     /// What to do to the next requests whose lines begin so.
     tricks: VecDeque<(&'static str, Trick)>,
 }
@@ -112,6 +114,7 @@ impl Fake {
             rooms: None,
             asked: Vec::new(),
             nonces: BTreeSet::new(),
+            retired: BTreeSet::new(),
             tricks: VecDeque::new(),
         };
         let world = Arc::new(Mutex::new(world));
@@ -271,7 +274,14 @@ impl World {
         let failed = |why: String| ApiError::new(ReasonCode::Unauthenticated, why);
         let verified = signature::verify(&request, &headers, &self.key.public(), now)
             .map_err(|error| failed(error.to_string()))?;
-        if self.nonces.insert(verified.nonce) { Ok(()) } else { Err(failed("used".into())) }
+        if !self.nonces.insert(verified.nonce) {
+            return Err(failed("used".into()));
+        }
+        // Tests have strangers, too, but whoever had a key and gave it up is one no more.
+        if self.retired.contains(verified.key.as_bytes()) {
+            return Err(ApiError::new(ReasonCode::NotFound, "there is no such room"));
+        }
+        Ok(())
     }
 
     fn answer(&mut self, asked: &Asked) -> Answered {
@@ -376,7 +386,12 @@ impl World {
     }
 
     fn take(&mut self, envelope: &Envelope) -> Answered {
+        let statement = envelope.unverified().unwrap();
+        let old = self.room.state.member(&statement.party).map(|party| *party.public_key());
         let taken = self.apply(envelope)?;
+        if let Body::Rotate(_) = statement.body {
+            self.retired.insert(*old.unwrap().as_bytes());
+        }
         json(200, &taken)
     }
 
