@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::{Body, BodyDataStream, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -17,6 +17,9 @@ pub(crate) const UNIT: usize = 1 << 14;
 /// The slowest that a body may come on the whole, in bytes a second.
 const LEAST_SPEED: u64 = 16 << 10;
 
+/// Most bytes of a body that is too large that are taken nevertheless.
+const DRAINED_BYTES: usize = 32 << 20;
+
 /// Reads a body of at most `limit` bytes.
 ///
 /// # Errors
@@ -29,6 +32,7 @@ pub(crate) async fn read(
 ) -> Result<Bytes> {
     let announced = announced(headers, &body)?;
     if announced.is_some_and(|bytes| bytes > limit) {
+        drain(app, body.into_data_stream()).await;
         return Err(too_large(limit));
     }
     let expected = announced.unwrap_or(limit);
@@ -56,12 +60,26 @@ fn announced(headers: &HeaderMap, body: &Body) -> Result<Option<usize>> {
 async fn read_within(app: &App, body: Body, limit: usize) -> Result<Bytes> {
     let slowest = u64::try_from(limit).unwrap_or(u64::MAX) / LEAST_SPEED;
     let all = app.limits.idle_time.saturating_add(Duration::from_secs(slowest));
-    let reading = read_pieces(app.limits.idle_time, body, limit);
+    let reading = read_pieces(app, body.into_data_stream(), limit);
     tokio::time::timeout(all, reading).await.unwrap_or_else(|_| Err(too_slow()))
 }
 
-async fn read_pieces(idle: Duration, body: Body, limit: usize) -> Result<Bytes> {
-    let mut pieces = body.into_data_stream();
+/// Takes and drops what comes, so that a caller who is still writing gets to read the answer
+/// instead of a broken connection. Not for long.
+async fn drain(app: &App, mut pieces: BodyDataStream) {
+    let mut left = DRAINED_BYTES;
+    let draining = async {
+        while let Some(Ok(piece)) = pieces.next().await
+            && piece.len() <= left
+        {
+            left = left.saturating_sub(piece.len());
+        }
+    };
+    let _ = tokio::time::timeout(app.limits.idle_time, draining).await;
+}
+
+async fn read_pieces(app: &App, mut pieces: BodyDataStream, limit: usize) -> Result<Bytes> {
+    let idle = app.limits.idle_time;
     let mut whole = BytesMut::new();
     loop {
         let next = tokio::time::timeout(idle, pieces.next()).await;
@@ -69,6 +87,7 @@ async fn read_pieces(idle: Duration, body: Body, limit: usize) -> Result<Bytes> 
             None => return Ok(whole.freeze()),
             Some(Err(_)) => return Err(HttpError::malformed("the body did not arrive whole")),
             Some(Ok(piece)) if whole.len().saturating_add(piece.len()) > limit => {
+                drain(app, pieces).await;
                 return Err(too_large(limit));
             }
             Some(Ok(piece)) => whole.extend_from_slice(&piece),

@@ -1,6 +1,7 @@
 //! Which path is answered by whom, and what holds for all of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -16,6 +17,10 @@ use crate::{
 
 /// Bytes of bodies that no signature comes with.
 const UNSIGNED_BYTES: usize = 1 << 20;
+
+/// How much later a body that does not come is given up for all calls than `body` does it, which
+/// knows what to answer.
+const LATER: Duration = Duration::from_secs(2);
 
 macro_rules! routes {
     ($($method:ident $path:literal => $handler:path,)*) => {
@@ -60,7 +65,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .fallback(watch::no_such_path)
         .method_not_allowed_fallback(watch::no_such_method)
         .layer(DefaultBodyLimit::max(UNSIGNED_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(app.limits.idle_time))
+        .layer(RequestBodyTimeoutLayer::new(app.limits.idle_time.saturating_add(LATER)))
         .layer(from_fn_with_state(app.clone(), watch::take_turns))
         .layer(CatchPanicLayer::custom(watch::panicked))
         .layer(from_fn_with_state(app.clone(), watch::observe))

@@ -30,7 +30,7 @@ async fn an_upload_goes_on_where_it_stopped() {
     assert_eq!(found.headers["upload-offset"], "150000");
     assert_eq!(found.headers["upload-length"], "400000");
     // The answer was lost and the client does not know: it learns where to go on.
-    for offset in [0, 149_999, 150_001, 400_000] {
+    for offset in [0, 149_999, 150_001, 399_990] {
         let answer = airline.chunk(&digest, offset, bytes.len(), &rest[..10]).await;
         assert_eq!(answer.error(), "409 upload-incomplete", "{offset}");
         assert_eq!(answer.headers["upload-offset"], "150000");
