@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use glovebox_client::RemoteRoom;
 use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, AssetName};
-use glovebox_contract::state::{ApprovedNotebook, Notebook, Version};
+use glovebox_contract::state::{ApprovedNotebook, Notebook, RoomState, Version};
 use glovebox_contract::statement::Decision;
 use serde_json::json;
 
@@ -59,24 +58,50 @@ fn shown(
     entered: &Entered,
     problem: Option<&Failure>,
 ) -> Result<Answer, Failure> {
-    let name: AssetName = visit.call.name("notebook")?;
-    let may_run =
-        app.access.permits(&entered.principal, Action::ExecuteTask, &Resource::Room(entered.id));
+    let (action, resource) = (Action::ExecuteTask, Resource::Room(entered.id));
+    let form = Form {
+        may_run: app.access.permits(&entered.principal, action, &resource),
+        form_key: &visit.session.form_key,
+        once: session::random()?,
+        entered: form::values(&visit.form),
+        problem: problem.map(Failure::message),
+    };
     let room = entered.fresh()?;
-    let state = room.state();
-    let me = app.me(state)?;
-    let notebook = state.notebook(&name)?;
+    let me = app.me(room.state())?;
+    page(room.state(), room.now(), &me, &visit.call.name("notebook")?, &form).map(Answer::Page)
+}
+
+/// What the form of a notebook is made of besides the notebook.
+pub(super) struct Form<'a> {
+    pub(super) may_run: bool,
+    pub(super) form_key: &'a str,
+    /// Makes what is sent twice one run.
+    pub(super) once: String,
+    /// What was entered before.
+    pub(super) entered: BTreeMap<String, String>,
+    /// What was wrong with it.
+    pub(super) problem: Option<&'a str>,
+}
+
+pub(super) fn page(
+    state: &RoomState,
+    now: u64,
+    me: &Alias,
+    name: &AssetName,
+    form: &Form<'_>,
+) -> Result<Page, Failure> {
+    let notebook = state.notebook(name)?;
     let version = notebook
         .latest()
         .ok_or_else(|| Failure::missing(format!("notebook {name} does not exist any more")))?;
     let manifest = &version.asset().manifest;
     let mut body = Markup::new();
-    body.raw("<nav>").link(format_args!("/rooms/{}", entered.id), &entered.name).raw("</nav><h1>");
-    body.text(&name).raw(" <small>").text(&manifest.version).raw("</small></h1>");
+    body.raw("<nav>").link(format_args!("/rooms/{}", state.id()), &state.document().name);
+    body.raw("</nav><h1>").text(name).raw(" <small>").text(&manifest.version);
+    body.raw("</small></h1>");
     words::readme(&mut body, manifest);
     body.raw("<h2>Run it</h2>");
-    let approved = state.approved(&name, None, &me, room.now());
-    match (&approved, may_run) {
+    match (state.approved(name, None, me, now), form.may_run) {
         (_, false) => {
             body.raw("<p class=\"hint\">You have no privilege to run notebooks in this room.</p>");
         }
@@ -84,33 +109,26 @@ fn shown(
             body.raw("<p class=\"hint\">It cannot be run now: ").text(refusal.detail());
             body.raw(" (").text(refusal.reason()).raw(")</p>");
         }
-        (Ok(approved), true) => run_form(&mut body, visit, &name, approved, problem)?,
+        (Ok(approved), true) => run_form(&mut body, name, &approved, form),
     }
-    standing(&mut body, &room, notebook, version);
+    standing(&mut body, state, now, notebook, version);
     reads_and_writes(&mut body, manifest);
-    Ok(Answer::Page(Page::new(name.as_str(), body)))
+    Ok(Page::new(name.as_str(), body))
 }
 
-fn run_form(
-    body: &mut Markup,
-    visit: &Visit,
-    name: &AssetName,
-    approved: &ApprovedNotebook,
-    problem: Option<&Failure>,
-) -> Result<(), Failure> {
-    if let Some(problem) = problem {
-        body.raw("<p class=\"problem\" role=\"alert\">").text(problem.message()).raw("</p>");
+fn run_form(body: &mut Markup, name: &AssetName, approved: &ApprovedNotebook, form: &Form<'_>) {
+    if let Some(problem) = form.problem {
+        body.raw("<p class=\"problem\" role=\"alert\">").text(problem).raw("</p>");
     }
     let manifest = approved.manifest();
     let digest = approved.revision().digest();
     body.raw("<form class=\"card\" method=\"post\"><input type=\"hidden\" name=\"form_key\"");
-    body.attribute("value", &visit.session.form_key).raw("><input type=\"hidden\" name=\"once\"");
-    body.attribute("value", session::random()?).raw("><input type=\"hidden\" name=\"etag\"");
+    body.attribute("value", form.form_key).raw("><input type=\"hidden\" name=\"once\"");
+    body.attribute("value", &form.once).raw("><input type=\"hidden\" name=\"etag\"");
     body.attribute("value", digest).raw(">");
-    let entered = form::values(&visit.form);
     for (parameter, declared) in &manifest.parameters {
-        let before = entered.get(parameter.as_str()).map(String::as_str);
-        form::field(body, parameter, declared, before);
+        let before = form.entered.get(parameter.as_str()).map(String::as_str);
+        super::form::field(body, parameter, declared, before);
     }
     if manifest.parameters.is_empty() {
         body.raw("<p class=\"hint\">It takes no parameters.</p>");
@@ -118,16 +136,20 @@ fn run_form(
     body.raw("<button>Run ").text(name).raw(" ").text(&manifest.version).raw("</button>");
     body.raw("<p class=\"hint\">Revision ").digest(digest);
     body.raw(". Your organisation's key signs the request.</p></form>");
-    Ok(())
 }
 
-fn standing(body: &mut Markup, room: &RemoteRoom, notebook: &Notebook, version: &Version) {
-    let state = room.state();
+fn standing(
+    body: &mut Markup,
+    state: &RoomState,
+    now: u64,
+    notebook: &Notebook,
+    version: &Version,
+) {
     let asset = version.asset();
     body.raw("<h2>Revision</h2><dl><dt>State<dd>");
     match version.revision_digest() {
         Some(digest) => {
-            if let Ok(status) = state.status(notebook.name(), digest, room.now()) {
+            if let Ok(status) = state.status(notebook.name(), digest, now) {
                 words::revision(body, &status);
             }
             body.raw("<dt>Digest<dd><code>").text(digest).raw("</code>");
@@ -136,7 +158,7 @@ fn standing(body: &mut Markup, room: &RemoteRoom, notebook: &Notebook, version: 
             words::waiting(body, "it does not fit the tables of the room as they are now");
         }
     }
-    body.raw("<dt>Component<dd><code>").text(&asset.component.blake3).raw("</code> ");
+    body.raw("<dt>Component<dd><code>").text(asset.component.blake3).raw("</code> ");
     body.text(words::size(asset.component_bytes));
     body.raw("<dt>Author<dd>").text(notebook.author());
     body.raw("<dt>Who may run it<dd>").text(words::list(&asset.runners));

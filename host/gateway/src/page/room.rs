@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use glovebox_contract::column::Column;
+use glovebox_contract::name::Alias;
 use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::OutputReaders;
 
@@ -20,24 +21,28 @@ const RUNS: usize = 50;
 pub(super) fn show(app: &Arc<App>, visit: &Visit) -> Result<Answer, Failure> {
     let entered = app.enter(&visit.call, Action::ReadRoom)?;
     let room = entered.fresh()?;
-    let state = room.state();
-    let me = app.me(state)?;
+    let me = app.me(room.state())?;
+    Ok(Answer::Page(page(room.state(), room.now(), &me, entered.notes.comment.as_deref())))
+}
+
+pub(super) fn page(state: &RoomState, now: u64, me: &Alias, comment: Option<&str>) -> Page {
+    let name = &state.document().name;
     let mut body = Markup::new();
-    body.raw("<h1>").text(&entered.name).raw("</h1><p>");
+    body.raw("<h1>").text(name).raw("</h1><p>");
     words::plain(&mut body, &format!("you are {me}"));
     standing(&mut body, state);
     body.raw("</p>");
-    if let Some(comment) = &entered.notes.comment {
+    if let Some(comment) = comment {
         body.raw("<p>").text(comment).raw("</p>");
     }
-    notebooks(&mut body, state, room.now());
+    notebooks(&mut body, state, now);
     tables(&mut body, state);
     volumes(&mut body, state);
     libraries(&mut body, state);
     runs(&mut body, state);
     collaborators(&mut body, state);
     facts(&mut body, state);
-    Ok(Answer::Page(Page::new(entered.name.as_str(), body)))
+    Page::new(name.as_str(), body)
 }
 
 fn standing(body: &mut Markup, state: &RoomState) {

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use glovebox_api::wire::{RunProgress, RunStage, RunText};
-use glovebox_client::RemoteRoom;
 use glovebox_contract::name::{Alias, RunId};
-use glovebox_contract::state::Run;
+use glovebox_contract::state::{RoomState, Run};
 use glovebox_contract::statement::{Body, Cancel};
 
 use super::html::Markup;
@@ -28,38 +27,58 @@ pub(super) fn show(app: &Arc<App>, visit: &Visit) -> Result<Answer, Failure> {
     let room = entered.fresh()?;
     let state = room.state();
     let me = app.me(state)?;
-    let mut body = Markup::new();
-    body.raw("<nav>").link(format_args!("/rooms/{}", entered.id), &entered.name).raw("</nav>");
-    let Ok(run) = state.run(&id) else {
-        return unknown(app, &entered, &id, body);
+    let Ok(run) = state.run(&id) else { return unknown(app, &entered, &id) };
+    let may_read = may(Action::ReadOutput);
+    let said = may_read && run.has_ended() && state.may_read_words(run, &me);
+    let looks = !run.has_ended() && *run.runner() == me;
+    let seen = Seen {
+        me: &me,
+        now: room.now(),
+        may_read,
+        may_run: may(Action::ExecuteTask),
+        form_key: &visit.session.form_key,
+        progress: if looks { room.run_progress(&id).ok() } else { None },
+        text: if said { room.run_text(&id).ok() } else { None },
     };
-    body.raw("<h1>Run of ").text(run.notebook()).raw("</h1><p>");
+    Ok(Answer::Page(page(state, run, &seen)))
+}
+
+/// What a visitor may see and do of a run.
+pub(super) struct Seen<'a> {
+    pub(super) me: &'a Alias,
+    pub(super) now: u64,
+    pub(super) may_read: bool,
+    pub(super) may_run: bool,
+    pub(super) form_key: &'a str,
+    pub(super) progress: Option<RunProgress>,
+    pub(super) text: Option<RunText>,
+}
+
+pub(super) fn page(state: &RoomState, run: &Run, seen: &Seen<'_>) -> Page {
+    let mut body = Markup::new();
+    let room = format!("/rooms/{}", state.id());
+    body.raw("<nav>").link(&room, &state.document().name).raw("</nav><h1>Run of ");
+    body.text(run.notebook()).raw("</h1><p>");
     words::run(&mut body, run);
-    let going = !run.has_ended();
-    if going && *run.runner() == me {
-        if let Ok(progress) = room.run_progress(&id) {
-            body.raw(" ").text(stage(&progress));
-        }
-        body.raw("</p>");
-        if !run.cancelled() && may(Action::ExecuteTask) {
-            body.raw("<form method=\"post\"");
-            body.attribute("action", format_args!("/rooms/{}/runs/{id}/cancel", entered.id));
-            body.raw("><input type=\"hidden\" name=\"form_key\"");
-            body.attribute("value", &visit.session.form_key);
-            body.raw("><button class=\"quiet\">Cancel it</button></form>");
-        }
-    } else {
-        body.raw("</p>");
+    if let Some(progress) = &seen.progress {
+        body.raw(" ").text(stage(progress));
     }
-    outputs(&mut body, &room, run, &me, may(Action::ReadOutput));
-    if run.has_ended() && may(Action::ReadOutput) && state.may_read_words(run, &me) {
-        if let Ok(text) = room.run_text(&id) {
-            said(&mut body, &text);
-        }
+    body.raw("</p>");
+    let going = !run.has_ended();
+    if going && run.runner() == seen.me && seen.may_run && !run.cancelled() {
+        body.raw("<form method=\"post\"");
+        body.attribute("action", format_args!("{room}/runs/{}/cancel", run.id()));
+        body.raw("><input type=\"hidden\" name=\"form_key\"");
+        body.attribute("value", seen.form_key);
+        body.raw("><button class=\"quiet\">Cancel it</button></form>");
+    }
+    outputs(&mut body, state, run, seen);
+    if let Some(text) = &seen.text {
+        said(&mut body, text);
     }
     facts(&mut body, run);
     let again = going.then_some(AGAIN);
-    Ok(Answer::Page(Page { again, ..Page::new(format!("Run of {}", run.notebook()), body) }))
+    Page { again, ..Page::new(format!("Run of {}", run.notebook()), body) }
 }
 
 /// Takes it back.
@@ -79,9 +98,11 @@ pub(super) fn cancel(app: &Arc<App>, visit: &Visit) -> Result<Answer, Failure> {
 }
 
 /// A run that the log does not have: one that was sent a moment ago, or none.
-fn unknown(app: &App, entered: &Entered, id: &RunId, mut body: Markup) -> Result<Answer, Failure> {
+fn unknown(app: &App, entered: &Entered, id: &RunId) -> Result<Answer, Failure> {
     let job = app.store.jobs()?.into_iter().find(|job| job.run == *id && job.room == entered.id);
     let job = job.ok_or_else(|| Failure::missing(format!("run {id} does not exist")))?;
+    let mut body = Markup::new();
+    body.raw("<nav>").link(format_args!("/rooms/{}", entered.id), &entered.name).raw("</nav>");
     body.raw("<h1>Run</h1><p>");
     match &job.failure {
         Some(failure) => words::bad(&mut body, failure),
@@ -108,14 +129,15 @@ fn stage(progress: &RunProgress) -> String {
     }
 }
 
-fn outputs(body: &mut Markup, room: &RemoteRoom, run: &Run, me: &Alias, may: bool) {
+fn outputs(body: &mut Markup, state: &RoomState, run: &Run, seen: &Seen<'_>) {
     let Some(receipt) = run.receipt() else { return };
     let Some(files) = receipt.outputs() else { return };
     body.raw("<h2>Outputs</h2>");
-    let state = room.state();
-    let readable = state.may_read_output(run.id(), me, room.now());
+    let readable = state.may_read_output(run.id(), seen.me, seen.now);
     let why = match &readable {
-        _ if !may => Some("You have no privilege to read outputs in this room.".to_owned()),
+        _ if !seen.may_read => {
+            Some("You have no privilege to read outputs in this room.".to_owned())
+        }
         Err(refusal) => Some(format!("They cannot be read: {}.", refusal.detail())),
         Ok(_) => None,
     };
