@@ -231,7 +231,7 @@ pub(super) fn rendered(page: Page, session: Option<&Session>) -> Response {
         html.raw("<meta http-equiv=\"refresh\"").attribute("content", seconds).raw(">");
     }
     html.raw("<title>").text(&page.title).raw(" · Glovebox</title>");
-    html.raw("<link rel=\"stylesheet\" href=\"/style.css\"><link rel=\"icon\" href=\"data:,\"></head><body><header>");
+    html.raw("<link rel=\"stylesheet\" href=\"/style.css\"></head><body><header>");
     html.raw("<a class=\"brand\" href=\"/\">Glovebox</a>");
     if let Some(session) = session {
         login::leave_form(&mut html, session);
