@@ -30,8 +30,8 @@
 //! - An update of a room changes its `owner` and `comment`, which are the party's own. The rest was
 //!   signed by all.
 //! - A notebook says what it is called, what it does and which version it is; `name` must agree,
-//!   `description` is left out or the same. One whose tables are not all in the room yet is
-//!   `PENDING` and has no `etag`. `notebook_content` of an answer is its source where that is one
+//!   `description` is left out or the same. It comes after its tables; when one of them is taken
+//!   out of the room, the notebook is `PENDING` and has no `etag`. `notebook_content` of an answer is its source where that is one
 //!   file, the component otherwise, and empty for a hidden notebook of another party.
 //! - A review names an `etag` that the room has now, or is refused with `ABORTED`.
 //! - `columns` of a table that is added chooses among what the catalog offers. There are no

@@ -5,7 +5,7 @@ use glovebox_contract::name::Alias;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::Outcome;
 use glovebox_contract::state::RoomState;
-use glovebox_contract::statement::{AutoApproval, Body, Cancel, Decision, Refused, Rule};
+use glovebox_contract::statement::{AutoApproval, Body, Cancel, Decision, Delete, Refused, Rule};
 use serde_json::{Value, json};
 
 use crate::assets::tests::{notebook, table};
@@ -88,8 +88,8 @@ fn an_approval_by_rule_says_so() {
 
 #[test]
 fn a_notebook_without_its_tables_has_nothing_to_review() {
-    let mut room = Room::accepted();
-    room.says("partner", world::add_notebook(world::notebook("1.0.0")));
+    let mut room = Room::with_notebook();
+    room.says("airline", Body::Delete(Delete::Table { table: parse("airline.flights") }));
     let shown = newest(&room.state, room.now);
     assert_eq!(shown["status"], "PENDING");
     assert_eq!(shown["notebook"].get("etag"), None);

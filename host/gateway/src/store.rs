@@ -86,7 +86,7 @@ pub(crate) struct Pending {
     pub(crate) kind: String,
     /// Its name.
     pub(crate) name: String,
-    /// The asset as it was asked for, in JSON.
+    /// The asset as it was asked for, in JSON. It may be long, so a list leaves it empty.
     pub(crate) asset: String,
     /// Since when, in milliseconds since 1970-01-01T00:00:00Z.
     pub(crate) since: u64,
@@ -95,7 +95,7 @@ pub(crate) struct Pending {
 }
 
 const JOB: &str = "SELECT number, room, run, creator, token, task, run_name, envelope, submitted_at, failure FROM job";
-const PENDING: &str = "SELECT room, kind, name, asset, since, failure FROM pending";
+const PENDING: &str = "SELECT room, kind, name, since, failure FROM pending";
 
 impl Store {
     /// Opens the database at `file`, and makes it when there is none.
@@ -283,6 +283,14 @@ impl Store {
         Ok(())
     }
 
+    /// The asset of a listed entry, in JSON.
+    pub(crate) fn asset(&self, pending: &Pending) -> Result<String, Failure> {
+        let Pending { room, kind, name, .. } = pending;
+        let query = "SELECT asset FROM pending WHERE room = ?1 AND kind = ?2 AND name = ?3";
+        let key = params![room.to_string(), kind, name];
+        Ok(self.lock().query_row(query, key, |row| row.get(0))?)
+    }
+
     /// What is being added to a room or has failed to be; of all rooms when there is none.
     pub(crate) fn pending(&self, room: Option<&RoomId>) -> Result<Vec<Pending>, Failure> {
         let connection = self.lock();
@@ -322,9 +330,9 @@ fn read_pending(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Pending, Fai
         room,
         kind: row.get(1)?,
         name: row.get(2)?,
-        asset: row.get(3)?,
-        since: row.get(4)?,
-        failure: row.get(5)?,
+        asset: String::new(),
+        since: row.get(3)?,
+        failure: row.get(4)?,
     }))
 }
 
@@ -394,7 +402,9 @@ mod tests {
         pending.since = 2;
         assert!(store.begin(&pending).unwrap());
         store.end(&before, None).unwrap();
-        assert_eq!(store.pending(None).unwrap(), [pending.clone()]);
+        assert_eq!(store.asset(&pending).unwrap(), "{}");
+        let listed = Pending { asset: String::new(), ..pending.clone() };
+        assert_eq!(store.pending(None).unwrap(), [listed]);
         store.end(&pending, None).unwrap();
         assert!(store.pending(None).unwrap().is_empty());
     }

@@ -81,7 +81,7 @@ pub(super) fn notebook(
         "reviews": reviews_of(&reviews, notebook.author()),
         "runner_collaborator_aliases": version.asset().runners,
     });
-    // A notebook whose tables are not all there has no revision yet that could be reviewed.
+    // A notebook whose tables are not all there any more has no revision that could be reviewed.
     let active = if etag.is_some() { "ACTIVE" } else { "PENDING" };
     let common = asset(state, Kind::Notebook, &name, notebook.author().as_str(), active);
     with(common, &[("notebook", members), ("added_at", ms(version.added_at()).into())])

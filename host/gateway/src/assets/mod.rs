@@ -302,9 +302,12 @@ fn being_added(
     if let Some(failure) = &pending.failure {
         return Err(Failure::state(format!("{kind} {} was not added: {failure}", name.asked)));
     }
-    let local_name = match Asset::read(&pending.asset)?.offered(kind)? {
-        body::Offered::Local { local_name, .. } => Some(local_name),
-        body::Offered::Notebook { .. } => None,
+    let local_name = match kind {
+        Kind::Notebook => None,
+        _ => match Asset::read(&app.store.asset(&pending)?)?.offered(kind)? {
+            body::Offered::Local { local_name, .. } => Some(local_name),
+            body::Offered::Notebook { .. } => None,
+        },
     };
     Ok(json::pending(state, kind, name, me, local_name.as_deref()))
 }

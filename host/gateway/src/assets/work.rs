@@ -35,7 +35,8 @@ pub(super) fn start(app: &Arc<App>, pending: Pending) -> Result<(), Failure> {
 pub(crate) fn resume(app: &Arc<App>) -> Result<(), Failure> {
     for pending in app.store.pending(None)? {
         if pending.failure.is_none() {
-            spawn(app, pending, None)?;
+            let asset = app.store.asset(&pending)?;
+            spawn(app, Pending { asset, ..pending }, None)?;
         }
     }
     Ok(())
