@@ -118,10 +118,11 @@ impl Transport {
             .connect_timeout(CONNECT_TIMEOUT.min(timeout))
             .timeout(timeout)
             .user_agent(concat!("glovebox/", env!("CARGO_PKG_VERSION")));
+        let ca = ca.map(read_certificates).transpose()?;
         builder = match ca {
             // No certificate is ever looked at, so a machine without any will do.
             _ if base.scheme() == "http" => builder.tls_certs_only([]),
-            Some(path) => builder.tls_certs_merge(read_certificates(path)?),
+            Some(certificates) => builder.tls_certs_merge(certificates),
             None => builder,
         };
         let http = builder.build().map_err(|error| {
