@@ -46,7 +46,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
-use axum::routing::{MethodFilter, any, on};
+use axum::routing::{MethodFilter, on};
 use glovebox_contract::name::RoomId;
 
 use self::caller::Caller;
@@ -75,30 +75,30 @@ macro_rules! routes {
     ($($method:ident $path:literal => $handler:path,)*) => {
         /// Method and pattern of every route.
         #[cfg(test)]
-        pub(crate) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+        pub(crate) const ROUTES: &[(&str, &str)] = &[$((stringify!($method), concat!("/delta-sharing", $path))),*];
 
         /// All of them.
         pub(crate) fn router() -> Router<Arc<App>> {
-            Router::new()
-                $(.route($path, on(MethodFilter::$method, $handler)))*
-                .route("/delta-sharing/{*rest}", any(nothing))
+            let routes = Router::new()
+                $(.route($path, on(MethodFilter::$method, $handler)))*;
+            Router::new().nest("/delta-sharing", routes.fallback(nothing))
         }
     };
 }
 
 routes! {
-    GET "/delta-sharing/{room}/shares" => shares,
-    GET "/delta-sharing/{room}/shares/{share}" => share,
-    GET "/delta-sharing/{room}/shares/{share}/schemas" => schemas,
-    GET "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables" => tables_of_schema,
-    GET "/delta-sharing/{room}/shares/{share}/all-tables" => all_tables,
-    HEAD "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}" => version,
-    GET "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}/version" => version,
-    GET "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}/metadata" => metadata,
-    POST "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}/query" => query,
-    GET "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}/changes" => changes,
-    POST "/delta-sharing/{room}/shares/{share}/schemas/{schema}/tables/{table}/temporary-table-credentials" => credentials,
-    GET "/delta-sharing/files/{ticket}/{file}" => file,
+    GET "/{room}/shares" => shares,
+    GET "/{room}/shares/{share}" => share,
+    GET "/{room}/shares/{share}/schemas" => schemas,
+    GET "/{room}/shares/{share}/schemas/{schema}/tables" => tables_of_schema,
+    GET "/{room}/shares/{share}/all-tables" => all_tables,
+    HEAD "/{room}/shares/{share}/schemas/{schema}/tables/{table}" => version,
+    GET "/{room}/shares/{share}/schemas/{schema}/tables/{table}/version" => version,
+    GET "/{room}/shares/{share}/schemas/{schema}/tables/{table}/metadata" => metadata,
+    POST "/{room}/shares/{share}/schemas/{schema}/tables/{table}/query" => query,
+    GET "/{room}/shares/{share}/schemas/{schema}/tables/{table}/changes" => changes,
+    POST "/{room}/shares/{share}/schemas/{schema}/tables/{table}/temporary-table-credentials" => credentials,
+    GET "/files/{ticket}/{file}" => file,
 }
 
 type Host = State<Arc<App>>;
@@ -230,9 +230,9 @@ async fn file(
 }
 
 /// What is at no path is missing for those who have a token, and the others learn nothing.
-async fn nothing(State(app): Host, path: Parts<String>, headers: HeaderMap) -> SharingError {
-    let rest = parts(path).unwrap_or_default();
-    let room = rest.split('/').next().unwrap_or_default();
+async fn nothing(State(app): Host, uri: Uri, headers: HeaderMap) -> SharingError {
+    // The prefix is off already.
+    let room = uri.path().split('/').nth(1).unwrap_or_default();
     match Caller::of(&app, room, &headers).await {
         Ok(_) => SharingError::missing("path"),
         Err(error) => error,
