@@ -14,7 +14,7 @@ use crate::error::{Context as _, DeltaError};
 use crate::event::{Event, Mode, Removal, Write};
 use crate::files;
 use crate::history::{Change, Commit, DataFile, Format, Metadata, Protocol, Walk};
-use crate::schema::Schema;
+use crate::schema::{Schema, sorted};
 
 /// Named in every commit as its writer.
 const ENGINE: &str = "glovebox";
@@ -235,19 +235,6 @@ fn commit_info(commit: &Commit) -> CommitInfo {
         engine_info: Some(ENGINE.into()),
         info,
         ..CommitInfo::default()
-    }
-}
-
-/// The same value with the members of its objects in order.
-fn sorted(value: Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let members: BTreeMap<String, Value> =
-                members.into_iter().map(|(name, member)| (name, sorted(member))).collect();
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
-        other => other,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The columns of a table in the words of Delta.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glovebox_contract::column::{Column, ColumnType, TimeUnit};
 use serde_json::{Value, json};
@@ -41,13 +41,13 @@ impl Schema {
                 .map_err(|why| format!("column `{shown}`: {why}"))?;
             fields.push(field(name, column.nullable, &kind));
         }
-        let text = json!({ "type": "struct", "fields": fields }).to_string();
+        let text = sorted(json!({ "type": "struct", "fields": fields })).to_string();
         Ok(Self { text, has_timestamp_ntz })
     }
 
     /// The schema of a table whose columns nobody knows yet.
     pub(crate) fn empty() -> Self {
-        let text = json!({ "type": "struct", "fields": [] }).to_string();
+        let text = sorted(json!({ "type": "struct", "fields": [] })).to_string();
         Self { text, has_timestamp_ntz: false }
     }
 }
@@ -108,6 +108,20 @@ fn delta_type(column: &ColumnType, ntz: &mut bool) -> Result<Value, &'static str
         Arrow::Duration(_) => return Err("Delta has no duration; cast it to int64"),
     };
     Ok(json!(plain))
+}
+
+/// The same value with the members of its objects in order, so that its text does
+/// not depend on how `serde_json` was built.
+pub(crate) fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<String, Value> =
+                members.into_iter().map(|(name, member)| (name, sorted(member))).collect();
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -275,7 +275,23 @@ mod tests {
         lines.added(&commit, &file(5), &link());
         lines.removed(&commit, &file(2), &link());
         lines.end(End { next_page: Some("next".into()), refresh: None });
-        lines.into_text()
+        let text = lines.into_text();
+        text.lines().map(|line| format!("{}\n", sorted(line))).collect()
+    }
+
+    /// How `serde_json` was built decides the order of members.
+    fn sorted(line: &str) -> Value {
+        fn sort(value: Value) -> Value {
+            match value {
+                Value::Object(members) => {
+                    let members: BTreeMap<String, Value> =
+                        members.into_iter().map(|(name, member)| (name, sort(member))).collect();
+                    Value::Object(members.into_iter().collect())
+                }
+                other => other,
+            }
+        }
+        sort(serde_json::from_str(line).unwrap())
     }
 
     #[test]
