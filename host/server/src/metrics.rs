@@ -85,9 +85,9 @@ impl Metrics {
 
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("requests", "Requests by route and status", self.requests.clone());
+        registry.register("http_requests", "Requests by route and status", self.requests.clone());
         registry.register_with_unit(
-            "request_duration",
+            "http_request_duration",
             "Time from the head of a request to the head of its answer",
             Unit::Seconds,
             self.latency.clone(),
@@ -205,8 +205,8 @@ mod tests {
         let mut text = String::new();
         encode(&mut text, &metrics.registry).unwrap();
         for line in [
-            r#"glovebox_requests_total{method="other",route="/v1/rooms",status="404"} 1"#,
-            r#"glovebox_request_duration_seconds_bucket{le="0.005",route="/v1/rooms"} 1"#,
+            r#"glovebox_http_requests_total{method="other",route="/v1/rooms",status="404"} 1"#,
+            r#"glovebox_http_request_duration_seconds_bucket{le="0.005",route="/v1/rooms"} 1"#,
             r#"glovebox_refusals_total{reason="not-found"} 1"#,
             r#"glovebox_runs_total{outcome="failed"} 1"#,
             "glovebox_runs_running 1",

@@ -280,6 +280,8 @@ impl Watcher<'_> {
         };
         let mut stopping = app.stopping.subscribe();
         tokio::select! {
+            // Whoever finds a place starts, even when the host is just asked to stop.
+            biased;
             places = places => {
                 self.place = Some(places.map_err(|_| ReasonCode::Internal)?);
                 Ok(())

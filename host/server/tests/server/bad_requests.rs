@@ -229,7 +229,7 @@ async fn anyone_may_ask_what_the_host_is_and_how_it_is() {
     assert_eq!(world.unsigned("GET", path::ROOMS).await.error(), "401 unauthenticated");
     let metrics = world.unsigned("GET", path::METRICS).await.text();
     for line in [
-        r#"glovebox_requests_total{method="GET",route="/v1/rooms",status="401"} 1"#,
+        r#"glovebox_http_requests_total{method="GET",route="/v1/rooms",status="401"} 1"#,
         r#"glovebox_refusals_total{reason="unauthenticated"} 1"#,
         "glovebox_rooms 0",
     ] {
