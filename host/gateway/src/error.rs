@@ -136,11 +136,6 @@ impl Failure {
         self.status == StatusCode::SERVICE_UNAVAILABLE
     }
 
-    /// Whether something got in between, so that the same may work now.
-    pub(crate) fn is_conflict(&self) -> bool {
-        self.code == "ABORTED"
-    }
-
     /// The sentence.
     pub(crate) fn message(&self) -> &str {
         &self.message
