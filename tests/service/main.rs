@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+/// Where guests of all tests share what cargo compiles for them.
+fn build_directory() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest-builds")
+}
+
 /// What is installed, with exact versions.
 const REQUIREMENTS: &str = include_str!("python/requirements.txt");
 
@@ -72,6 +77,7 @@ fn play(story: &str) {
         .arg(stories().join(story))
         .current_dir(cache.path())
         .env("GLOVEBOX", env!("CARGO_BIN_EXE_glovebox"))
+        .env("GLOVEBOX_BUILD_DIRECTORY", build_directory())
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .env_remove("RUSTFLAGS");
     run(&mut command, story);

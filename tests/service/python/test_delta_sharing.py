@@ -151,7 +151,8 @@ def test_duckdb_and_polars_read_the_exported_file(story):
     file = story.media.home / "export.parquet"
     story.media.glovebox("output", "export", ROOM, "latest", "reach", "-o", file, "--as", story.media.key, host=True)
     expected = data.overlap(30)
-    assert duckdb.sql(f"SELECT sum(reach) FROM '{file}'").fetchone()[0] == sum(row["reach"] for row in expected)
+    total = duckdb.sql(f"SELECT sum(reach) FROM '{file}'").fetchall()
+    assert total == [(sum(row["reach"] for row in expected),)]
     assert polars.read_parquet(file).to_dicts() == expected
 
 

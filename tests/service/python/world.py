@@ -191,7 +191,7 @@ class World:
 
 def clean_environment(home):
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "XDG_CACHE_HOME", "RUSTUP_HOME",
-                                                "CARGO_HOME") if name in os.environ}
+                                                "CARGO_HOME", "GLOVEBOX_BUILD_DIRECTORY") if name in os.environ}
     return {**kept, "GLOVEBOX_LOG": "info"}
 
 
