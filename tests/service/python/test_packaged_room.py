@@ -45,7 +45,7 @@ def test_the_consumer_sees_names_and_the_readme_and_no_code(story):
     notebook = json.dumps(shown["notebooks"])
     assert "How much each segment spends" in notebook
     component = next(listed for listed in shown["notebooks"])
-    assert component["hidden"] is True
+    assert component["revisions"][-1]["hidden"] is True
     form = story.consumer.glovebox("room", "form", ROOM, "score", "--as", story.consumer.key, host=True)
     assert "Fewest customers in a segment" in form and "least" in form
 

@@ -296,6 +296,7 @@ fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
             json!({
                 "digest": version.revision_digest(),
                 "version": asset.manifest.version,
+                "description": asset.manifest.description,
                 "component": asset.component,
                 "hidden": asset.hidden,
                 "libraries": version.revision().ok().map(|bound| &bound.revision().libraries),
