@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::support::Stage;
+use crate::support::{Stage, build_directory, guest, repository};
 
 const NOTEBOOK: &str = r#"/* glovebox notebook
 name = "spend"
@@ -122,7 +122,7 @@ fn a_form_says_what_a_notebook_asks_for() {
 #[test]
 fn in_a_packaged_room_the_provider_sees_runs_and_nothing_else() {
     let stage = Stage::new();
-    let aliases = ["vendor", "shop"];
+    let aliases = ["vendor", "retail"];
     let mut text = "name = \"p\"\nregion = \"test\"\npackage_provider = \"vendor\"\n".to_owned();
     for alias in aliases {
         let key = stage.key(alias);
@@ -132,30 +132,40 @@ fn in_a_packaged_room_the_provider_sees_runs_and_nothing_else() {
     }
     stage.write("p.toml", text);
     stage.run("room create p.toml --as vendor.key").ok();
-    stage.run("room accept p --as shop.key").ok();
-    stage.write("spend.sql", NOTEBOOK);
-    stage.write("sales.csv", SALES);
-    stage.run("build spend.sql -o open.wasm").ok();
-    stage.run("build spend.sql --hidden -o hidden.wasm").ok();
+    stage.run("room accept p --as retail.key").ok();
+    stage.write("customers.csv", "segment,spend\na,1\na,2\nb,3\n");
+    stage.run("table add p retail.customers --from customers.csv --as retail.key").ok();
+    let package = "tests/service/score";
+    let open = guest(package).display().to_string();
+    let hidden = stage
+        .command(&["build", "--install-target", "--hidden", "-o", "hidden.wasm"])
+        .arg(repository().join(package))
+        .env("GLOVEBOX_BUILD_DIRECTORY", build_directory())
+        .status()
+        .expect("the glovebox binary");
+    assert!(hidden.success());
     let add = |component: &str, runner: &str, key: &str| {
         stage.run(&format!("notebook add p {component} --runner {runner} --as {key}.key"))
     };
-    stage.run("table add p shop.sales --from sales.csv --as shop.key").ok();
-    add("open.wasm", "shop", "vendor").refused("not-permitted");
+    add(&open, "retail", "vendor").refused("not-permitted");
     add("hidden.wasm", "vendor", "vendor").refused("not-permitted");
-    add("hidden.wasm", "shop", "shop").refused("not-permitted");
-    add("hidden.wasm", "shop", "vendor").ok();
+    add("hidden.wasm", "retail", "retail").refused("not-permitted");
+    add("hidden.wasm", "retail", "vendor").ok();
 
-    // The consumer sees the name, the words and what is asked of it.
-    let form = stage.run("room form p spend --json --as shop.key").ok().json();
-    assert_eq!(form["description"], "Sales by segment.");
-    assert_eq!(form["reads"], serde_json::json!([{ "name": "shop.sales", "offered": true }]));
-    let digest = stage.revision("p", "spend");
-    stage.run(&format!("review p spend --approve {digest} --as shop.key")).ok();
-    stage.run("run p spend --param min_group=3 --as shop.key").ok();
-    let rows = stage.run("output show p latest by_segment --json --as shop.key").ok().json();
-    assert_eq!(rows["by_segment"], serde_json::json!([{ "segment": "c", "sales": 3 }]));
-    stage.run("output log p latest --as shop.key").ok();
+    // The consumer sees the name, the words and what is asked of it, and no source.
+    let form = stage.run("room form p score --json --as retail.key").ok().json();
+    let words = form["description"].as_str().expect("a description");
+    assert!(words.starts_with("How much each segment spends"), "{words}");
+    assert_eq!(form["reads"], serde_json::json!([{ "name": "retail.customers", "offered": true }]));
+    let shown = stage.run("room show p --json").ok().json();
+    assert_eq!(shown["notebooks"][0]["hidden"], true, "{shown:#}");
+    assert_eq!(shown["notebooks"][0]["description"], form["description"]);
+    let digest = stage.revision("p", "score");
+    stage.run(&format!("review p score --approve {digest} --as retail.key")).ok();
+    stage.run("run p score --param least=2 --as retail.key").ok();
+    let rows = stage.run("output show p latest scores --json --as retail.key").ok().json();
+    assert_eq!(rows["scores"], serde_json::json!([{ "segment": "a", "spend": 3 }]));
+    stage.run("output log p latest --as retail.key").ok();
 
     let runs = stage.run("runs p --json --as vendor.key").ok().json();
     assert_eq!(runs[0]["outcome"], "succeeded");

@@ -141,6 +141,10 @@ fn signature(function: &FunctionDeclaration) -> String {
 
 fn show_notebook(state: &RoomState, notebook: &Notebook) {
     println!("  {} by {}", notebook.name(), notebook.author());
+    let described = notebook.latest().map(|latest| &latest.asset().manifest.description);
+    if let Some(description) = described.filter(|description| !description.is_empty()) {
+        println!("    {}", plain(description));
+    }
     if let Some(pause) = notebook.pause() {
         println!("    PAUSED by {}: {}", pause.by(), plain(pause.comment()));
     }
@@ -311,9 +315,13 @@ fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
             })
         })
         .collect();
+    let latest = notebook.latest().map(Version::asset);
     json!({
         "name": notebook.name(),
         "author": notebook.author(),
+        "version": latest.map(|asset| &asset.manifest.version),
+        "description": latest.map(|asset| &asset.manifest.description),
+        "hidden": latest.map(|asset| asset.hidden),
         "paused": notebook.pause().is_some(),
         "revisions": revisions,
     })
