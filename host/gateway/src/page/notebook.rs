@@ -135,7 +135,7 @@ fn run_form(body: &mut Markup, name: &AssetName, approved: &ApprovedNotebook, fo
     }
     body.raw("<button>Run ").text(name).raw(" ").text(&manifest.version).raw("</button>");
     body.raw("<p class=\"hint\">Revision ").digest(digest);
-    body.raw(". Your organisation's key signs the request.</p></form>");
+    body.raw(" · your organisation's key signs the request</p></form>");
 }
 
 fn standing(
@@ -200,7 +200,7 @@ fn reads_and_writes(body: &mut Markup, manifest: &Manifest) {
     }
     for (table, input) in &manifest.inputs {
         body.raw("<details><summary><strong>").text(table).raw("</strong> <small>");
-        body.text(input.columns.len()).raw(" columns</small></summary><ul>");
+        body.text(words::count(input.columns.len(), "column")).raw("</small></summary><ul>");
         for (column, kind) in &input.columns {
             body.raw("<li>").text(column).raw(" <small>").text(kind).raw("</small></li>");
         }
@@ -209,7 +209,7 @@ fn reads_and_writes(body: &mut Markup, manifest: &Manifest) {
     body.raw("<h2>Writes</h2>");
     for (output, declared) in &manifest.outputs {
         body.raw("<details><summary><strong>").text(output).raw("</strong> <small>");
-        body.text(declared.columns.len()).raw(" columns, ").text(declared.mode);
+        body.text(words::count(declared.columns.len(), "column")).raw(", ").text(declared.mode);
         body.raw("</small></summary>");
         if !declared.description.is_empty() {
             body.raw("<div class=\"readme\">").text(&declared.description).raw("</div>");

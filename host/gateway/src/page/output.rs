@@ -99,7 +99,8 @@ fn fetch(
 fn table(body: &mut Markup, preview: &TablePreview) {
     body.raw("<div class=\"wide\"><table><thead><tr>");
     for column in &preview.columns {
-        body.raw("<th").attribute("title", &column.kind).raw(">").text(&column.name);
+        body.raw(if column.numeric { "<th class=\"number\"" } else { "<th" });
+        body.attribute("title", &column.kind).raw(">").text(&column.name);
     }
     body.raw("</tr></thead><tbody>");
     for row in &preview.rows {

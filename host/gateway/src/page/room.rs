@@ -106,7 +106,8 @@ fn tables(body: &mut Markup, state: &RoomState) {
         if table.view.is_some() {
             words::plain(body, "view");
         }
-        body.raw(" <small>").text(table.columns.len()).raw(" columns</small></summary>");
+        body.raw(" <small>").text(words::count(table.columns.len(), "column"));
+        body.raw("</small></summary>");
         if !table.description.is_empty() {
             body.raw("<div class=\"readme\">").text(&table.description).raw("</div>");
         }
@@ -135,7 +136,10 @@ fn volumes(body: &mut Markup, state: &RoomState) {
     body.raw("<h2>Volumes</h2><ul>");
     for volume in state.volumes() {
         body.raw("<li><strong>").text(&volume.name).raw("</strong> <small>");
-        body.text(volume.files.len()).raw(" files</small> ").text(&volume.description).raw("</li>");
+        body.text(words::count(volume.files.len(), "file"))
+            .raw("</small> ")
+            .text(&volume.description)
+            .raw("</li>");
     }
     body.raw("</ul>");
 }

@@ -32,7 +32,7 @@ pub(super) fn show(app: &Arc<App>, visit: &Visit) -> Result<Answer, Failure> {
         return Ok(Answer::Page(Page::new("Rooms", body)));
     }
     body.raw(
-        "<table><thead><tr><th>Room<th>Collaborators<th>Notebooks<th>Runs<th></tr></thead><tbody>",
+        "<table><thead><tr><th>Room<th>Collaborators<th class=\"number\">Notebooks<th class=\"number\">Runs<th></tr></thead><tbody>",
     );
     for room in rooms.iter().skip(first).take(A_PAGE) {
         let open = app.host.room(&room.id)?;

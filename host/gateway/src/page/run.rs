@@ -144,7 +144,7 @@ fn outputs(body: &mut Markup, state: &RoomState, run: &Run, seen: &Seen<'_>) {
     if let Some(why) = &why {
         body.raw("<p class=\"hint\">").text(why).raw("</p>");
     }
-    body.raw("<table><thead><tr><th>Table<th>Rows<th>Size<th>File<th></tr></thead><tbody>");
+    body.raw("<table><thead><tr><th>Table<th class=\"number\">Rows<th class=\"number\">Size<th>File<th></tr></thead><tbody>");
     for (name, file) in files {
         body.raw("<tr><td>").text(name).raw("<td class=\"number\">").text(file.rows);
         body.raw("<td class=\"number\">").text(words::size(file.bytes));

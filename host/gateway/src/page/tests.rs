@@ -55,7 +55,7 @@ fn hostile_room() -> Room {
     room
 }
 
-fn form<'a>(problem: Option<&'a str>) -> notebook::Form<'a> {
+fn form(problem: Option<&str>) -> notebook::Form<'_> {
     notebook::Form {
         may_run: true,
         form_key: "key",
@@ -166,6 +166,49 @@ fn a_run_shows_its_outputs_to_those_who_may_read_them() {
     let may_not = run::Seen { may_read: false, ..seen(&weather, done.now) };
     let reader = run::page(&done.state, ended, &may_not).body.into_string();
     assert!(reader.contains("no privilege") && !reader.contains("/parquet"), "{reader}");
+}
+
+#[test]
+fn in_a_packaged_room_the_consumer_has_the_form_and_the_provider_sees_runs_only() {
+    use glovebox_contract::statement::{Decision, LogReaders};
+
+    let mut document = world::document(&["airline", "weather", "partner"]);
+    document.package_provider = Some(parse("partner"));
+    document.log_readers = LogReaders::Runner;
+    let mut room = Room::create(document).unwrap();
+    room.says("weather", Said::Accept);
+    room.says("partner", Said::Accept);
+    room.says("airline", add_table(world::flights()));
+    room.says("weather", add_table(world::hourly()));
+    let mut notebook = world::notebook("1.0.0");
+    notebook.hidden = true;
+    room.says("partner", add_notebook(notebook));
+    room.review("airline", Decision::Approve);
+    room.review("weather", Decision::Approve);
+    let (weather, partner) = (parse("weather"), parse("partner"));
+    let html = room::page(&room.state, room.now, &weather, None).body.into_string();
+    for part in ["packaged by partner", "code hidden", "Mean delay by wind", ">provider<"] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let form_of = |me| {
+        let shown = notebook::page(&room.state, room.now, me, &world::name(), &form(None));
+        shown.unwrap().body.into_string()
+    };
+    assert!(form_of(&weather).contains("<form") && form_of(&weather).contains("<dd>hidden"));
+    assert!(!form_of(&partner).contains("<form"));
+    let request = room.request();
+    let id = glovebox_contract::name::RunId::of_request(&room.says("weather", request).digest);
+    let start = room.start(&id);
+    room.says("host", Said::RunStart(start));
+    let receipt = room.receipt(&id);
+    room.says("host", Said::RunReceipt(Box::new(receipt)));
+    let seen_by = |me| {
+        run::page(&room.state, room.state.run(&id).unwrap(), &seen(me, room.now)).body.into_string()
+    };
+    assert!(seen_by(&weather).contains("/parquet"));
+    let provider = seen_by(&partner);
+    assert!(provider.contains("badge good\">done") && !provider.contains("/parquet"), "{provider}");
+    assert!(provider.contains("They cannot be read"), "{provider}");
 }
 
 /// A gateway whose host is nowhere.

@@ -96,6 +96,12 @@ pub(super) fn run(html: &mut Markup, run: &Run) {
     }
 }
 
+/// A number of things, each called `one`.
+pub(super) fn count(number: usize, one: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{end}")
+}
+
 /// Names, with commas.
 pub(super) fn list<'a>(names: impl IntoIterator<Item = &'a Alias>) -> String {
     names.into_iter().map(Alias::as_str).collect::<Vec<_>>().join(", ")
