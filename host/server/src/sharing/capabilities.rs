@@ -26,7 +26,6 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     formats: BTreeSet<String>,
-    features: BTreeSet<String>,
     /// Whether it wants a last line about the answer itself.
     pub(crate) end_line: bool,
 }
@@ -51,7 +50,6 @@ impl Capabilities {
             let values = values.split(',').map(|value| value.trim().to_ascii_lowercase());
             match key.trim().to_ascii_lowercase().as_str() {
                 "responseformat" => capabilities.formats.extend(values),
-                "readerfeatures" => capabilities.features.extend(values),
                 "includeendstreamaction" => {
                     capabilities.end_line = values.into_iter().any(|value| value == "true");
                 }
@@ -62,33 +60,25 @@ impl Capabilities {
     }
 
     /// The form of the answer about a table with this protocol: Parquet's, which every client
-    /// reads, wherever the table needs no more.
+    /// reads, wherever the table needs no more. In Delta's form the answer says which features the
+    /// table has, so a client that takes the form finds out by itself; the Python client reads
+    /// changes of tables with features that it does not list.
     pub(crate) fn format(&self, protocol: &Protocol) -> Result<Format> {
         let takes = |format: &str| self.formats.contains(format);
         let parquet = self.formats.is_empty() || takes("parquet");
-        let needed = protocol.reader_features.iter().flatten();
-        let unknown: Vec<&str> = needed
-            .map(String::as_str)
-            .filter(|feature| !self.features.contains(&feature.to_ascii_lowercase()))
-            .collect();
-        if protocol.reader_features.is_none() {
-            return match (parquet, takes("delta")) {
-                (true, _) => Ok(Format::Parquet),
-                (false, true) => Ok(Format::Delta),
-                (false, false) => Err(SharingError::invalid(
-                    "responseformat: the formats of this server are `parquet` and `delta`",
-                )),
-            };
+        match (&protocol.reader_features, parquet, takes("delta")) {
+            (None, true, _) => Ok(Format::Parquet),
+            (_, _, true) => Ok(Format::Delta),
+            (_, false, false) => Err(SharingError::invalid(
+                "responseformat: the formats of this server are `parquet` and `delta`",
+            )),
+            (Some(features), true, false) => Err(SharingError::unsupported(format!(
+                "the table has the features {}, so the client has to ask for \
+                 responseformat=delta: in Python pass use_delta_format=True, in Spark set the \
+                 option responseFormat to delta",
+                features.join(", ")
+            ))),
         }
-        if takes("delta") && unknown.is_empty() {
-            return Ok(Format::Delta);
-        }
-        let unknown = if unknown.is_empty() { "them".into() } else { unknown.join(", ") };
-        Err(SharingError::unsupported(format!(
-            "the table has columns that need a newer client: use one that asks for \
-             responseformat=delta and knows {unknown}; in Python and Spark, set the option \
-             responseFormat or use_delta_format"
-        )))
     }
 }
 
@@ -130,7 +120,7 @@ mod tests {
         let cases = [
             (&[][..], Some(Format::Parquet), None),
             (&["responseformat=parquet"], Some(Format::Parquet), None),
-            (&["responseformat=delta"], Some(Format::Delta), None),
+            (&["responseformat=delta"], Some(Format::Delta), Some(Format::Delta)),
             (
                 &["responseformat=delta,parquet;readerfeatures=deletionvectors,timestampntz"],
                 Some(Format::Parquet),
