@@ -161,15 +161,13 @@ fn is_of_host(body: &Body) -> bool {
     matches!(body, Body::RunStart(_) | Body::RunReceipt(_) | Body::SharedRead(_))
 }
 
-/// Whether `party` approves the version that the statement at `added` of the log added, by the
-/// log alone. Notebooks here use no libraries, so one author wrote it all.
-fn approves(room: &Room, party: &Alias, added: usize, revision: &Blake3Digest) -> Option<bool> {
+/// What a party thinks of the version that the statement at `added` of the log added, by the log
+/// alone: `Some(true)` is for it, `Some(false)` against it. Notebooks here use no libraries, so one
+/// author wrote it all.
+fn stance(room: &Room, party: &Alias, added: usize, revision: &Blake3Digest) -> Option<bool> {
     let log: Vec<_> = room.entries.iter().map(|entry| entry.unverified().unwrap()).collect();
     let Body::Asset(AssetStatement::Notebook(asset)) = &log[added].body else { panic!() };
     let author = &log[added].party;
-    if author == party {
-        return None;
-    }
     let mut decision = None;
     let mut rules: BTreeMap<AssetName, (usize, &AutoApproval)> = BTreeMap::new();
     for (position, statement) in log.iter().enumerate() {
@@ -188,30 +186,38 @@ fn approves(room: &Room, party: &Alias, added: usize, revision: &Blake3Digest) -
             _ => {}
         }
     }
-    let by_rule = asset.runners.iter().all(|runner| {
+    let covers = |runner: &Alias| {
         rules.values().any(|(position, rule)| {
             *position < added
                 && rule.runner == *runner
                 && rule.author.as_ref().is_none_or(|of| of == author)
         })
-    });
-    Some(decision.unwrap_or(by_rule))
+    };
+    let stands = author == party || asset.runners.iter().all(covers);
+    decision.or(stands.then_some(true))
 }
 
-/// The states of all versions are what the log says.
+/// Where all versions stand is what the log says.
 fn check_approvals(room: &Room) {
     let Ok(notebook) = room.state.notebook(&name()) else { return };
     let statuses = room.state.statuses(&name(), room.now).unwrap();
     for (version, status) in notebook.versions().iter().zip(statuses) {
         let Some(revision) = version.revision_digest() else { continue };
         let position = room.entries.iter().position(|entry| entry.digest() == *version.statement());
-        let all = room.state.members().all(|member| {
-            approves(room, member.alias(), position.unwrap(), revision).unwrap_or(true)
-        });
-        // An author's own rejection is the only other thing that counts.
-        let own = notebook.decisions(revision).get(notebook.author()).copied();
-        let expected = all && own.is_none_or(|decision| decision == Decision::Approve);
-        assert_eq!(status == RevisionStatus::Approved, expected, "{status:?}");
+        let of = |wanted: Option<bool>| -> BTreeSet<Alias> {
+            let aliases = room.state.members().map(|member| member.alias());
+            let those = |alias: &&Alias| stance(room, alias, position.unwrap(), revision) == wanted;
+            aliases.filter(those).cloned().collect()
+        };
+        let (against, missing) = (of(Some(false)), of(None));
+        let expected = if !against.is_empty() {
+            RevisionStatus::Rejected { by: against }
+        } else if !missing.is_empty() {
+            RevisionStatus::Waiting { missing }
+        } else {
+            RevisionStatus::Approved
+        };
+        assert_eq!(status, expected);
     }
 }
 

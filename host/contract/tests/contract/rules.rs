@@ -115,7 +115,7 @@ fn a_rule_does_not_approve_what_was_there_before_it() {
 fn a_rule_covers_one_author_and_one_runner() {
     type Case<'a> = (&'a str, &'a [(Option<&'a str>, &'a str)], &'a [&'a str], bool);
     // Author, rules of the airline, runners of the notebook, whether it approves.
-    let cases: [Case<'_>; 12] = [
+    let cases: [Case<'_>; 13] = [
         ("partner", &[(Some("partner"), "weather")], &["weather"], true),
         ("partner", &[(None, "weather")], &["weather"], true),
         ("weather", &[(None, "weather")], &["weather"], true),
@@ -124,6 +124,7 @@ fn a_rule_covers_one_author_and_one_runner() {
         ("partner", &[(Some("partner"), "airline")], &["weather"], false),
         // Each of several runners needs a rule.
         ("partner", &[(Some("partner"), "weather")], &["weather", "airline"], false),
+        ("partner", &[(Some("partner"), "airline")], &["weather", "airline"], false),
         (
             "partner",
             &[(Some("partner"), "weather"), (None, "airline")],
