@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::RequestPartsExt as _;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, RawPathParams, RawQuery, State};
+use axum::extract::{ConnectInfo, FromRequest, RawPathParams, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LAST_MODIFIED};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -127,25 +128,9 @@ type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 /// Makes a handler of a function that may block.
 pub(crate) fn handle(
     function: fn(&Arc<App>, &Call) -> Result<Reply, Failure>,
-) -> impl Fn(
-    State<Arc<App>>,
-    ConnectInfo<SocketAddr>,
-    RawPathParams,
-    RawQuery,
-    HeaderMap,
-    Result<Bytes, BytesRejection>,
-) -> Answer
-+ Clone
-+ Send
-+ Sync
-+ 'static {
-    move |State(app), ConnectInfo(peer), path, RawQuery(query), headers, body| {
-        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+) -> impl Fn(State<Arc<App>>, Call) -> Answer + Clone + Send + Sync + 'static {
+    move |State(app), call| {
         Box::pin(async move {
-            let call = match read(peer, path, query.as_deref(), headers, body) {
-                Ok(call) => call,
-                Err(failure) => return failure.into_response(),
-            };
             let work = tokio::task::spawn_blocking(move || function(&app, &call));
             match work.await {
                 Ok(Ok(reply)) => reply.into_response(),
@@ -153,6 +138,27 @@ pub(crate) fn handle(
                 Err(error) => Failure::internal(error).into_response(),
             }
         })
+    }
+}
+
+impl FromRequest<Arc<App>> for Call {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &Arc<App>) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let ConnectInfo(peer) = parts
+            .extract::<ConnectInfo<SocketAddr>>()
+            .await
+            .map_err(|rejection| Failure::internal(rejection.body_text()))?;
+        let path = parts
+            .extract::<RawPathParams>()
+            .await
+            .map_err(|_| Failure::invalid("the path is not UTF-8"))?;
+        let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let query = parts.uri.query().map(ToOwned::to_owned);
+        let headers = parts.headers.clone();
+        let body = Bytes::from_request(Request::from_parts(parts, body), state).await;
+        read(peer, path, query.as_deref(), headers, body)
     }
 }
 
