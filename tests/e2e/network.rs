@@ -2,7 +2,7 @@
 //! and says `--host`.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::{Done, Stage};
 
@@ -38,9 +38,21 @@ struct Served {
 
 impl Served {
     fn start(stage: &Stage) -> Self {
-        let mut child = stage
-            .command(&["serve", "--listen", "127.0.0.1:0", "--home", "host", "--json"])
-            .env("GLOVEBOX_LOG", "warn")
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--home", "host", "--json"];
+        Self::spawn(stage.command(&serve), "host_key")
+    }
+
+    /// The gateway of a party, whose people are in `NAME-gateway`.
+    fn gateway(stage: &Stage, host: &Served, party: &str) -> Self {
+        let (key, state) = (format!("{party}.key"), format!("{party}-gateway"));
+        let words = ["gateway", "--key", &key, "--listen", "127.0.0.1:0", "--state", &state];
+        let more = ["--host", &host.url, "--home", party, "--json"];
+        Self::spawn(stage.command(&[words.as_slice(), &more].concat()), "public_key")
+    }
+
+    fn spawn(mut command: Command, key: &str) -> Self {
+        let mut child = command
+            .env("GLOVEBOX_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the glovebox binary");
@@ -49,7 +61,7 @@ impl Served {
         BufReader::new(stdout).read_line(&mut line).expect("the line that it listens");
         let said: serde_json::Value = serde_json::from_str(&line).expect("one line of JSON");
         let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-        Self { child, url: text(&said["listening"][0]), key: text(&said["host_key"]) }
+        Self { child, url: text(&said["listening"][0]), key: text(&said[key]) }
     }
 
     /// Asks the host to stop, as an operator does, and waits until it has.
@@ -153,6 +165,12 @@ fn a_room_works_over_the_network_with_the_keys_at_home() {
 }
 
 impl Done {
+    /// Failed with an error that says so.
+    fn refused_in_words(self, words: &str) {
+        assert_eq!(self.code, Some(1), "{self}");
+        assert!(self.stderr.contains(words), "{self}");
+    }
+
     /// Nothing was approved before the only revision, which is an answer, too.
     fn ok_or_status_one(self) {
         assert!(matches!(self.code, Some(0 | 1)), "{self}");
@@ -202,4 +220,38 @@ fn rules_shares_and_forms_work_over_the_network() {
     assert!(profile.contains(&format!("{}/delta-sharing", host.url)), "{profile}");
     partner("share grant r acme results --output spend").ok();
     assert!(shop("share list r").ok().stdout.contains("the outputs of spend"));
+}
+
+#[test]
+fn a_gateway_lets_in_whom_its_party_lets_in() {
+    let stage = Stage::new();
+    let host = Served::start(&stage);
+    room_file(&stage, &host);
+    at(&stage, &host, "shop", "room create r.toml").ok();
+    let people = |line: &str| stage.run(&format!("gateway {line} --state shop-gateway"));
+    people("principal add staff --kind group").ok();
+    people("principal add alice@shop.example --in staff").ok();
+    people("principal add alice@shop.example").refused_in_words("exists already");
+    people("grant staff BROWSE").ok();
+    let token = people("token new alice@shop.example --json").ok().json();
+    let (id, token) = (&token["info"]["id"], token["token"].as_str().expect("a token").to_owned());
+    let listed = people("token list --json").ok();
+    assert!(!listed.stdout.contains(&token), "tokens are told once: {listed}");
+
+    let gateway = Served::gateway(&stage, &host, "shop");
+    let client = reqwest::blocking::Client::new();
+    let ask = |method: reqwest::Method, path: &str| {
+        let request = client.request(method, format!("{}/api/2.0/clean-rooms{path}", gateway.url));
+        request.bearer_auth(&token).send().expect("an answer")
+    };
+    let rooms = ask(reqwest::Method::GET, "");
+    assert_eq!(rooms.status(), 200);
+    assert!(rooms.text().expect("a body").contains("\"name\":\"r\""));
+    assert_eq!(ask(reqwest::Method::DELETE, "/r").status(), 403, "BROWSE deletes nothing");
+    let denied = people("audit --json").ok().json();
+    assert_eq!(denied[0]["principal"], "alice@shop.example", "{denied:#}");
+    people(&format!("token revoke {}", id.as_str().expect("an id"))).ok();
+    assert_eq!(ask(reqwest::Method::GET, "").status(), 401, "a revocation holds at once");
+    gateway.stop();
+    host.stop();
 }

@@ -104,6 +104,16 @@ fn a_packaged_room_hides_its_code_and_keeps_its_outputs() {
 }
 
 #[test]
+fn the_gateway_speaks_the_rest_of_the_rest_interface() {
+    play("test_gateway_details.py");
+}
+
+#[test]
+fn people_read_and_run_on_the_gateways_pages() {
+    play("test_page.py");
+}
+
+#[test]
 fn no_request_makes_the_host_fail() {
     play("test_openapi.py");
 }
