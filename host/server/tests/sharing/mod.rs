@@ -3,6 +3,7 @@
 mod expiry;
 mod files;
 mod lists;
+mod modes;
 mod plain;
 mod queries;
 
