@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
@@ -9,7 +10,7 @@ use cedar_policy::{
 };
 
 use super::action::{Action, Resource};
-use super::principal::{Credential, Kind, Principal};
+use super::principal::{Credential, Kind, Principal, PrincipalName};
 use super::privilege::Privilege;
 use super::store::Standing;
 use super::token::TokenId;
@@ -27,12 +28,29 @@ pub struct PolicyError {
     what: String,
 }
 
+/// Most decisions that are remembered.
+const MAX_DECIDED: usize = 20_000;
+
 /// The policies in force, and the schema they were validated against.
 #[derive(Debug)]
 pub(super) struct Policies {
     schema: Schema,
     policies: PolicySet,
     authorizer: Authorizer,
+    /// Decisions by everything that a policy can look at, so that a list of a thousand rooms is
+    /// not decided anew each time. Policies do not change while a gateway runs.
+    decided: Mutex<HashMap<Question, Result<(), String>>>,
+}
+
+/// All that a decision depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Question {
+    name: PrincipalName,
+    kind: Kind,
+    authentication: &'static str,
+    standing: Standing,
+    action: Action,
+    resource: Resource,
 }
 
 impl Policies {
@@ -72,7 +90,8 @@ impl Policies {
             let errors: Vec<_> = found.validation_errors().map(|error| error.to_string()).collect();
             return Err(format!("{POLICIES_FILE}: {}", errors.join("; ")));
         }
-        let parsed = Self { schema, policies, authorizer: Authorizer::new() };
+        let decided = Mutex::default();
+        let parsed = Self { schema, policies, authorizer: Authorizer::new(), decided };
         parsed.can_ask()?;
         Ok(parsed)
     }
@@ -97,6 +116,41 @@ impl Policies {
 
     /// Decides; the error says why not.
     pub(super) fn decide(
+        &self,
+        principal: &Principal,
+        standing: &Standing,
+        action: Action,
+        resource: &Resource,
+    ) -> Result<(), String> {
+        // What does not exist has a name of the asker's choice: that is not remembered.
+        if matches!(resource, Resource::UnknownRoom(_)) {
+            return self.ask(principal, standing, action, resource);
+        }
+        let asked = Question {
+            name: principal.name.clone(),
+            kind: principal.kind,
+            authentication: authentication(principal),
+            standing: standing.clone(),
+            action,
+            resource: resource.clone(),
+        };
+        if let Some(decided) = self.decided().get(&asked) {
+            return decided.clone();
+        }
+        let decision = self.ask(principal, standing, action, resource);
+        let mut decided = self.decided();
+        if decided.len() >= MAX_DECIDED {
+            decided.clear();
+        }
+        decided.insert(asked, decision.clone());
+        decision
+    }
+
+    fn decided(&self) -> MutexGuard<'_, HashMap<Question, Result<(), String>>> {
+        self.decided.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(
         &self,
         principal: &Principal,
         standing: &Standing,
@@ -198,12 +252,15 @@ fn some_room(id: String) -> Result<(Option<String>, EntityUid), String> {
     Ok((Some(id), on))
 }
 
-fn context(principal: &Principal) -> Result<Context, String> {
-    let authentication = match principal.credential {
+fn authentication(principal: &Principal) -> &'static str {
+    match principal.credential {
         Credential::Token(_) => "token",
         Credential::Oidc { .. } => "oidc",
-    };
-    let value = RestrictedExpression::new_string(authentication.into());
+    }
+}
+
+fn context(principal: &Principal) -> Result<Context, String> {
+    let value = RestrictedExpression::new_string(authentication(principal).into());
     Context::from_pairs([("authentication".into(), value)]).map_err(|error| chain(&error))
 }
 

@@ -13,7 +13,7 @@ use crate::access::principal::{Credential, Kind, Principal};
 use crate::access::privilege::{Privilege, Scope};
 
 /// A principal's groups and privileges, directly or through groups.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(in crate::access) struct Standing {
     /// The groups it is in, groups of groups included.
     pub(in crate::access) groups: BTreeSet<String>,
