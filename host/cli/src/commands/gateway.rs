@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use glovebox_gateway::access::{
-    AuditFilter, Grant, NewPrincipal, PrincipalInfo, Scope, Store, TokenInfo,
+    AuditFilter, Grant, Kind, NewPrincipal, PrincipalInfo, Scope, Store, TokenInfo,
 };
 use serde_json::json;
 
@@ -92,9 +92,13 @@ fn principal(context: &Context, store: &Store, command: &Principal) -> Result<()
             for group in groups {
                 store.add_member(group, name)?;
             }
+            let lets_in = match kind {
+                Kind::Group => String::new(),
+                _ => format!(", `glovebox gateway token new {name}` lets it in"),
+            };
             context.hint(format!(
-                "it may do nothing yet: `glovebox gateway grant {name} PRIVILEGE` lets it, \
-                 `glovebox gateway token new {name}` lets it in"
+                "on its own it may do nothing yet: `glovebox gateway grant {name} PRIVILEGE` lets \
+                 it{lets_in}"
             ));
             (name, format!("{name} is a {kind} of this gateway"))
         }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, TableName};
+use glovebox_contract::state::RevisionStatus;
 use glovebox_contract::statement::{AssetStatement, NotebookAsset, TableBinding};
 use serde_json::json;
 
@@ -73,15 +74,25 @@ fn report(context: &Context, room: &OpenRoom, manifest: &Manifest, author: &str)
     match revision {
         Ok(digest) => {
             println!("  revision {digest}");
-            context.hint(format!(
-                "everyone but {author} approves it: `glovebox review {} {name} --approve {digest} --as KEY`",
-                room.name()
-            ));
+            context.hint(if is_approved(room, manifest) {
+                "it may run: everyone else approves it by rule".to_owned()
+            } else {
+                format!(
+                    "everyone but {author} approves it: `glovebox review {} {name} --approve {digest} --as KEY`",
+                    room.name()
+                )
+            });
         }
         // It may fit once the owner has offered the table, so this is no error.
         Err(error) => println!("  it does not fit the room's tables yet: {error}"),
     }
     Ok(())
+}
+
+/// Whether the newest version may run already: by rules.
+fn is_approved(room: &OpenRoom, manifest: &Manifest) -> bool {
+    let statuses = room.state().statuses(&manifest.name, room.now()).unwrap_or_default();
+    statuses.last() == Some(&RevisionStatus::Approved)
 }
 
 /// What `--bind` says of each input. An input of which only columns are bound is the table of its
