@@ -23,6 +23,9 @@ pub struct Write {
     pub columns: Vec<Column>,
     /// The Parquet files. None when they are gone.
     pub files: Vec<PathBuf>,
+    /// Whether the table may have hard links to them, which changes their time stamps. Otherwise it
+    /// has copies.
+    pub link: bool,
     /// What happens to the rows before.
     pub mode: Mode,
     /// When, in seconds since 1970-01-01T00:00:00Z.

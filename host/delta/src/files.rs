@@ -21,11 +21,17 @@ pub(crate) fn write_of(name: &str) -> Option<Blake3Digest> {
     format!("blake3:{hex}").parse().ok()
 }
 
-/// Puts `source` into the table as `name` and opens it. None when the source is gone.
+/// Puts `source` into the table as `name`, as a hard link if it may be one, and opens it. None when
+/// the source is gone.
 ///
 /// A published file never changes, so a name that is there already is that very file; a link or
 /// a rename is whole or not there.
-pub(crate) fn place(source: &Path, directory: &Path, name: &str) -> io::Result<Option<File>> {
+pub(crate) fn place(
+    source: &Path,
+    directory: &Path,
+    name: &str,
+    link: bool,
+) -> io::Result<Option<File>> {
     match fs::symlink_metadata(source) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(not_regular()),
@@ -33,12 +39,9 @@ pub(crate) fn place(source: &Path, directory: &Path, name: &str) -> io::Result<O
         Err(error) => return Err(error),
     }
     let target = directory.join(name);
-    match fs::hard_link(source, &target) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        // Another file system, or one without hard links.
-        Err(_) => copy(source, directory, &target)?,
+    // Another file system, or one without hard links, has a copy as well.
+    if !target.try_exists()? && !(link && fs::hard_link(source, &target).is_ok()) {
+        copy(source, directory, &target)?;
     }
     let file = File::open(&target)?;
     if file.metadata()?.is_file() {

@@ -141,7 +141,7 @@ impl Table {
         let mut placed = Vec::new();
         for (index, source) in write.files.iter().enumerate() {
             let name = files::name_of(&write.id, index);
-            let file = files::place(source, &self.directory, &name).trying(placing)?;
+            let file = files::place(source, &self.directory, &name, write.link).trying(placing)?;
             let Some(file) = file else { return Ok(Rows::Gone) };
             let bytes = file.metadata().trying(placing)?.len();
             placed.push(Placed { name, bytes, stats: stats::of_file(&file) });

@@ -92,7 +92,14 @@ fn columns(text: &str) -> Vec<Column> {
 
 fn write(name: &str, mode: Mode, files: &[PathBuf], at: u64) -> Event {
     let columns = columns("n int64");
-    Event::Write(Write { id: id(name), columns, files: files.to_vec(), mode, committed_at: at })
+    Event::Write(Write {
+        id: id(name),
+        columns,
+        files: files.to_vec(),
+        link: true,
+        mode,
+        committed_at: at,
+    })
 }
 
 fn removal(name: &str, of: &str, at: u64) -> Event {
@@ -183,6 +190,22 @@ fn what_a_crash_leaves_is_cleaned_up() {
         damage();
         assert_eq!(world.sync(&events).unwrap().latest(), Some(1), "damage {index}");
         assert_eq!(world.contents(), whole, "damage {index}");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_linked_is_copied() {
+    use std::os::unix::fs::MetadataExt as _;
+    for (link, links) in [(true, 2), (false, 1)] {
+        let world = World::new();
+        let file = world.publish("a", &[1]);
+        let Event::Write(event) = write("a", Mode::Append, std::slice::from_ref(&file), 1) else {
+            panic!("a write");
+        };
+        let history = world.sync(&[Event::Write(Write { link, ..event })]).unwrap();
+        let placed = world.table().join(&history.snapshot(0).unwrap().files[0].name);
+        assert_eq!(fs::metadata(&file).unwrap().nlink(), links);
+        assert_eq!(fs::read(placed).unwrap(), fs::read(&file).unwrap());
     }
 }
 

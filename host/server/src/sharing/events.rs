@@ -161,7 +161,7 @@ fn write(
     mode: Mode,
 ) -> Event {
     let files = file.into_iter().collect();
-    Event::Write(Write { id, columns: columns.to_vec(), files, mode, committed_at })
+    Event::Write(Write { id, columns: columns.to_vec(), files, link: true, mode, committed_at })
 }
 
 impl TableEvents {
@@ -177,8 +177,8 @@ impl TableEvents {
         })
     }
 
-    /// The events with the files of the newest rows.
-    pub(crate) fn with_files(&self, files: Vec<PathBuf>) -> Vec<Event> {
+    /// The events with the files of the newest rows, which may be linked or not.
+    pub(crate) fn with_files(&self, files: Vec<PathBuf>, link: bool) -> Vec<Event> {
         let mut events = self.events.clone();
         let newest = events.iter_mut().rev().find_map(|event| match event {
             Event::Write(write) => Some(write),
@@ -186,6 +186,7 @@ impl TableEvents {
         });
         if let Some(newest) = newest {
             newest.files = files;
+            newest.link = link;
         }
         events
     }
