@@ -6,8 +6,9 @@
 //! deleted, and comes back with the same versions. A crash at any step leaves whole versions and
 //! at most a file that no version names.
 //!
-//! The files in a table are the published files themselves (hard links where the file system can,
-//! copies where it cannot), so whoever reads one can compare it with its receipt.
+//! The files in a table are the published files themselves, byte for byte, so whoever reads one can
+//! compare it with its receipt: hard links, or copies where the file system has none or the file is
+//! a party's own.
 //!
 //! | Arrow type of a column | Delta type |
 //! |---|---|
@@ -22,6 +23,8 @@
 //! | `dictionary(k, v)` | as `v` |
 //! | `list(t)`, `large_list(t)`, `struct(…)` | `array`, `struct` |
 //! | `null`, `float16`, `date64`, `time32`, `time64`, `duration`, `timestamp(s\|ns)` | none: refused, with the type to cast to |
+//!
+//! Polars 1 does not read the `decimal(20,0)` of a `uint64`; `deltalake` does.
 //!
 //! This is the only crate that names `deltalake`.
 #![cfg_attr(
