@@ -48,11 +48,11 @@ impl Catalog {
             if let Some(slot) = index.slots.get(&id) {
                 return slot.clone();
             }
-            self.idle.fetch_add(1, Ordering::SeqCst);
-            let slot = Arc::new(Slot::new(&self.home, room, runs_at_once));
+            let slot = Arc::new(Slot::new(&self.home, &room, runs_at_once));
             index.slots.insert(id, slot.clone());
             slot
         };
+        slot.keep(self, room);
         self.changed(&slot);
         slot
     }

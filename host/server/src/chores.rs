@@ -10,7 +10,7 @@ use crate::app::{App, blocking};
 use crate::error::Result;
 use crate::tls::Certificate;
 
-/// How often rooms are looked for that another process made, and idle ones are closed.
+/// How often the host looks at what other processes did to its rooms, and closes idle ones.
 const OFTEN: Duration = Duration::from_secs(10);
 
 /// A room is closed when nobody has used it for so long.
@@ -51,6 +51,9 @@ async fn look_around(app: &Arc<App>) -> Result<()> {
     blocking(move || {
         if let Some(before) = Instant::now().checked_sub(IDLE) {
             app.catalog.close_idle(before);
+        }
+        for slot in app.catalog.all().iter().filter(|slot| slot.is_stale()) {
+            slot.act(&app.catalog, |_| Ok(()))?;
         }
         Ok(app.find_rooms()?)
     })

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::app::App;
-use crate::config::{Bound, Config};
+use crate::config::{Bound, Config, Limits};
 use crate::connection::Guard;
 use crate::tls::Certificate;
 use crate::{chores, routes};
@@ -28,6 +28,12 @@ const STREAMS: u32 = 128;
 
 /// Bytes of all headers of a request.
 const HEADER_BYTES: u32 = 32 << 10;
+
+/// Descriptors that a process has at least.
+const FEW_FILES: u64 = 1024;
+
+/// Descriptors of an open room: its directories, its database, the database's log.
+const FILES_OF_A_ROOM: usize = 8;
 
 /// Why the host does not serve.
 #[derive(Debug)]
@@ -79,7 +85,7 @@ pub async fn serve(
     mut config: Config,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServerError> {
-    raise_file_limit();
+    share_out(raise_file_limit(), &mut config.limits);
     let certificate = config.tls.clone().map(Certificate::load).transpose()?;
     let bound = config.bound.take();
     let addresses = std::mem::take(&mut config.listen);
@@ -168,12 +174,34 @@ fn with_timers(mut server: Server<SocketAddr>, app: &App) -> Server<SocketAddr> 
 }
 
 /// Every open room and every connection takes descriptors; the usual limit is for programs with
-/// few. Serving goes on with what there is.
-fn raise_file_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-    {
-        tracing::warn!(%error, soft, "the limit of open files stays as it is");
+/// few. Serving goes on with what there is, which this gives.
+fn raise_file_limit() -> u64 {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return FEW_FILES };
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
+        return hard;
+    }
+    soft
+}
+
+/// Keeps open rooms to half of the descriptors and connections to a quarter: the rest is for runs.
+fn share_out(files: u64, limits: &mut Limits) {
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    limits.open_rooms = limits.open_rooms.min(files / 2 / FILES_OF_A_ROOM);
+    limits.connections = limits.connections.min(files / 4);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_descriptors_make_few_open_rooms_and_connections() {
+        let limits = |files| {
+            let mut limits = Limits::default();
+            share_out(files, &mut limits);
+            (limits.open_rooms, limits.connections)
+        };
+        assert_eq!(limits(1024), (64, 256));
+        assert_eq!(limits(u64::MAX), (1024, 4096));
     }
 }

@@ -66,22 +66,19 @@ struct Idle {
 }
 
 impl Slot {
-    /// A slot for a room that was just opened.
-    pub(crate) fn new(home: &Home, room: Room, runs_at_once: usize) -> Self {
+    /// A slot for a room that was just opened, and is handed to [`Slot::keep`] next.
+    pub(crate) fn new(home: &Home, room: &Room, runs_at_once: usize) -> Self {
         let directory = home.path().join("rooms").join(room.id().0.to_hex());
-        let slot = Self {
+        Self {
             id: *room.id(),
             name: room.name().clone(),
             anchor: directory.join("checkpoint"),
             stamp: Mutex::default(),
-            view: watch::Sender::new(View::of(&room)),
+            view: watch::Sender::new(View::of(room)),
             idle: Mutex::new(Idle { rooms: Vec::new(), since: Instant::now() }),
             places: Arc::new(Semaphore::new(runs_at_once)),
             waiting: AtomicUsize::new(0),
-        };
-        // The first call reads again what was appended since, and remembers the stamp.
-        slot.idle().rooms.push(room);
-        slot
+        }
     }
 
     /// The newest view that is known without the disk.

@@ -129,7 +129,6 @@ impl Place {
 
 /// The answer when a call panicked. The words of the panic may hold anything, so they are logged
 /// only when they stand in the program.
-#[expect(clippy::needless_pass_by_value, reason = "the layer calls it so")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let what = panic.downcast_ref::<&'static str>().copied().unwrap_or("with words of its own");
     tracing::error!(what, "a call panicked");
@@ -146,4 +145,31 @@ pub(crate) async fn no_such_path() -> HttpError {
 pub(crate) async fn no_such_method() -> HttpError {
     HttpError::malformed("the path does not take this method")
         .with_status(StatusCode::METHOD_NOT_ALLOWED)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn fails() -> &'static str {
+        panic!("row {}: JFK", 7)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_says_nothing() {
+        let router: Router =
+            Router::new().route("/", get(fails)).layer(CatchPanicLayer::custom(panicked));
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(response.into_body(), 1000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.starts_with(r#"{"error":{"reason":"internal""#), "{body}");
+        assert!(!body.contains("JFK"));
+    }
 }

@@ -54,7 +54,7 @@ async fn a_signature_is_good_for_the_request_that_was_signed_and_once() {
         let headers = sign(&request, signer, host, created).unwrap();
         let answer = get_with(&airline, &log, &headers).await;
         let found = if answer.status == 200 { "200".into() } else { answer.error() };
-        assert_eq!(found, expected);
+        assert_eq!(found, expected, "{created} {host}");
     }
 }
 

@@ -104,3 +104,29 @@ async fn there_are_so_many_connections_and_no_more() {
     }
     panic!("the place of a connection that ended is free");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_reads_nothing_loses_its_connection() {
+    let world = impatient().await;
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    // Far more than the system keeps for a reader that does not read.
+    let request = b"GET /openapi.json HTTP/1.1\r\nHost: host\r\n\r\n";
+    let asking = async {
+        for _ in 0..400 {
+            if stream.write_all(request).await.is_err() {
+                break;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(5), asking).await;
+    let began = Instant::now();
+    loop {
+        // The connection that asks is one as well; it ends when it has said nothing for a while.
+        let metrics = world.unsigned("GET", path::METRICS).await.text();
+        if metrics.lines().any(|line| line == "glovebox_connections 1") {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{metrics}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
