@@ -80,6 +80,7 @@ mod rules;
 mod runs;
 mod serve;
 mod store;
+mod tls;
 #[cfg(test)]
 #[path = "../../contract/tests/contract/support.rs"]
 #[expect(dead_code, reason = "the tests of the contract use the rest")]

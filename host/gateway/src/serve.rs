@@ -12,6 +12,7 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::access::{self, Access};
 use crate::app::App;
@@ -19,7 +20,7 @@ use crate::host::Host;
 use crate::page::Pages;
 use crate::paging::Pager;
 use crate::store::Store;
-use crate::{Bound, Config, assets, routes};
+use crate::{Bound, Config, assets, routes, tls};
 
 /// Time for the head of a request to arrive.
 const HEADER_TIME: Duration = Duration::from_secs(10);
@@ -42,12 +43,12 @@ pub enum GatewayError {
         source: io::Error,
     },
     /// The certificate or its key cannot be used.
-    #[error("cannot use the certificate `{cert}`: {source}")]
+    #[error("cannot use `{file}` for TLS: {why}")]
     Tls {
-        /// The file of the certificate.
-        cert: String,
+        /// The file that cannot be used.
+        file: String,
         /// Why not.
-        source: io::Error,
+        why: String,
     },
     /// The directory for what the gateway keeps cannot be used.
     #[error("cannot use the state directory `{directory}`: {why}")]
@@ -81,11 +82,13 @@ pub async fn serve(
         .await
         .map_err(|error| GatewayError::Serve(io::Error::other(error)))??;
     let app = Arc::new(app);
+    // Ends with this call.
+    let mut chores = JoinSet::new();
     let tls = match tls {
-        Some(tls) => {
-            let loaded = RustlsConfig::from_pem_file(&tls.cert, &tls.key).await;
-            let cert = tls.cert.display().to_string();
-            Some(loaded.map_err(|source| GatewayError::Tls { cert, source })?)
+        Some(files) => {
+            let config = tls::load(&files)?;
+            chores.spawn(tls::renew(files, config.clone()));
+            Some(config)
         }
         None => None,
     };
