@@ -40,7 +40,8 @@ pub(crate) fn place(
     }
     let target = directory.join(name);
     // Another file system, or one without hard links, has a copy as well.
-    if !target.try_exists()? && !(link && fs::hard_link(source, &target).is_ok()) {
+    let linked = || link && fs::hard_link(source, &target).is_ok();
+    if !(target.try_exists()? || linked()) {
         copy(source, directory, &target)?;
     }
     let file = File::open(&target)?;

@@ -1,9 +1,5 @@
 //! Pages of a room full of hostile text, and visits over HTTP to a gateway whose host is away.
 
-#[expect(dead_code, reason = "made for the tests of the contract, which use all of it")]
-#[path = "../../../contract/tests/contract/support.rs"]
-mod world;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +19,7 @@ use crate::app::App;
 use crate::host::Host;
 use crate::paging::Pager;
 use crate::store::Store;
-use world::{Room, add_notebook, add_table, key, parse, table};
+use crate::world::{self, Room, add_notebook, add_table, key, parse, table};
 
 const SCRIPT: &str = "</script><script>alert('x')</script>\"><img src=x onerror=alert(1)>";
 
