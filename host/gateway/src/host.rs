@@ -67,11 +67,11 @@ impl Host {
     /// The rooms with this name, or the one with this id. The host is asked for its list only when
     /// none is known.
     pub(crate) fn named(&self, name: &str) -> Result<Vec<(RoomId, AssetName)>, Failure> {
+        let wanted: Option<RoomId> = name.parse().ok();
         let known = || -> Vec<(RoomId, AssetName)> {
             let listed = lock(&self.listed);
-            let named = |(id, known): &&(RoomId, AssetName)| {
-                known.as_str() == name || id.to_string() == name
-            };
+            let named =
+                |(id, known): &&(RoomId, AssetName)| known.as_str() == name || Some(*id) == wanted;
             listed.iter().filter(named).cloned().collect()
         };
         let found = known();

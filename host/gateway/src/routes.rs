@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::body::HttpBody as _;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Version};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
@@ -43,6 +46,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(|| async { Failure::no_endpoint() })
         .method_not_allowed_fallback(|| async { Failure::no_method() })
         .layer(CatchPanicLayer::custom(|_| Failure::internal("a call panicked").into_response()))
+        .layer(middleware::from_fn(part))
         .with_state(app)
 }
 
@@ -105,6 +109,18 @@ fn api() -> Router<Arc<App>> {
     api
 }
 
+/// Says that the connection ends where a call was refused without reading its body: the rest of
+/// that body would stand in the way of the next call, and a client that is not told would send it.
+async fn part(request: Request, next: Next) -> Response {
+    let has_body = !request.body().is_end_stream();
+    let http1 = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if http1 && has_body && !response.status().is_success() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 /// Lets in whom the gateway knows, as many at once as it bears, before it reads a byte of their
 /// bodies; and no body that stops coming.
 async fn admit(
@@ -127,4 +143,29 @@ async fn admit(
         Err(error) => return Failure::internal(error).into_response(),
     }
     next.run(request.map(|body| Body::new(TimeoutBody::new(IDLE, body)))).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{Method, StatusCode};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_ends_with_a_body_that_nobody_read() {
+        let router = Router::new()
+            .route("/", get(|| async { "read" }).post(|body: String| async { body }))
+            .layer(middleware::from_fn(part));
+        let answer = async |method: Method, body: &'static str| {
+            let request = Request::builder().method(method).uri("/").body(Body::from(body));
+            let response = router.clone().oneshot(request.unwrap()).await.unwrap();
+            (response.status(), response.headers().get(CONNECTION).is_some())
+        };
+        let refused = StatusCode::METHOD_NOT_ALLOWED;
+        assert_eq!(answer(Method::PATCH, "a body").await, (refused, true));
+        assert_eq!(answer(Method::PATCH, "").await, (refused, false));
+        assert_eq!(answer(Method::POST, "a body").await, (StatusCode::OK, false));
+        assert_eq!(answer(Method::GET, "").await, (StatusCode::OK, false));
+    }
 }
