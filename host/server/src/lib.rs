@@ -7,7 +7,7 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`serve`] | listeners, TLS, start and end of the service |
+//! | [`serve()`] | listeners, TLS, start and end of the service |
 //! | `routes` | which path is answered by whom; what holds for all of them |
 //! | `auth` | who asks, and in which room |
 //! | `catalog`, `slot` | the rooms of the home: what is known of each without the disk |
