@@ -92,7 +92,9 @@ fn hint(reason: ReasonCode) -> Option<&'static str> {
             "the host takes requests that a key of a collaborator signs within five minutes of its \
              clock; look at this machine's clock and at `--as`"
         }
-        ReasonCode::Unavailable => "is it the right `--host`, and does it run?",
+        ReasonCode::Unavailable => {
+            "is it the right `--host`, and does it run? `--ca FILE` trusts an authority of your own"
+        }
         ReasonCode::HomeBusy => "try again when the other command has ended",
         ReasonCode::HomeVersion => {
             "use the program that made this home, or another home with `--home`"
