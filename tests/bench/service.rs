@@ -1,5 +1,5 @@
-//! The host under load: lists and reads with 1,000 rooms, Delta Sharing queries, uploads and
-//! downloads beside nginx.
+//! The host under load: lists and reads with 1,000 rooms, Delta Sharing queries, and an upload
+//! beside nginx.
 //!
 //! `cargo bench --bench service [-- SECONDS]` (default 8 a figure) needs `wrk`, `nginx` and `curl`.
 //! Load generator, host and nginx share the machine, so figures are for comparing with each other.
@@ -168,7 +168,7 @@ impl Load<'_> {
         let digest = stage.revision("shared", "count");
         stage.run(&format!("review shared count --approve {digest} --as a.key")).ok();
         stage.run("run shared count --as b.key").ok();
-        let endpoint = format!("http://127.0.0.1:{}/delta-sharing", self.port);
+        let endpoint = format!("http://127.0.0.1:{}", self.port);
         stage
             .run(&format!(
                 "share recipient shared reader --expires 1d --endpoint {endpoint} -o reader.share --as b.key"
@@ -201,14 +201,14 @@ columns = [ { name = "n", type = "int64" } ]
 CREATE TABLE output.total AS SELECT count(*) AS n FROM a.t WHERE v > 0;
 "#;
 
-/// One file up and down, through the host by the command line and through nginx by curl.
+/// One file up: to the host by its client, and to nginx by curl.
 fn transfers(host: &Load<'_>) {
     let stage = host.stage;
     let web = stage.path("web");
     std::fs::create_dir_all(web.join("up")).expect("a directory");
     let port = free_port();
     let configuration = format!(
-        "daemon off; pid {0}/nginx.pid; error_log {0}/error.log; events {{}}\n\
+        "daemon off; master_process off; pid {0}/nginx.pid; error_log {0}/error.log; events {{}}\n\
          http {{ access_log off; client_body_temp_path {0}/body; client_max_body_size 0;\n\
          server {{ listen 127.0.0.1:{port}; root {0}; location /up {{ dav_methods PUT; }} }} }}\n",
         web.display()
@@ -228,9 +228,6 @@ fn transfers(host: &Load<'_>) {
     wait_for(port);
     let url = format!("http://127.0.0.1:{port}");
     let up = timed(Command::new("curl").args(["-sf", "-T"]).arg(&file).arg(format!("{url}/up/a")));
-    let down = timed(
-        Command::new("curl").args(["-sf", "-o", "/dev/null"]).arg(format!("{url}/large.bin")),
-    );
     nginx.kill().expect("an end");
     let _ = nginx.wait();
     let server = Server::start(stage, host.port);
@@ -238,7 +235,6 @@ fn transfers(host: &Load<'_>) {
     drop(server);
     let rate = |time: Duration| TRANSFER_BYTES as f64 / 1e6 / time.as_secs_f64();
     println!("upload   {:7.0} MB/s   nginx {:7.0} MB/s (no digest, no sync)", rate(ours), rate(up));
-    println!("download nginx {:7.0} MB/s", rate(down));
 }
 
 /// An upload by digest, from the first byte read to the digest checked and synced on the host.
