@@ -59,6 +59,7 @@ fn room(home: &Home, key: &PrivateKey, number: usize) -> String {
         public_key,
     };
     let document = RoomDocument {
+        billing: None,
         collaborators: vec![party("one", key.public()), party("two", other)],
         created: now(),
         creator: "one".parse().expect("an alias"),

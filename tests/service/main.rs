@@ -117,3 +117,18 @@ fn people_read_and_run_on_the_gateways_pages() {
 fn no_request_makes_the_host_fail() {
     play("test_openapi.py");
 }
+
+#[test]
+fn tables_stay_where_they_live() {
+    play("test_sources.py");
+}
+
+#[test]
+fn a_fleet_of_fifty_rooms() {
+    play("test_fleet.py");
+}
+
+#[test]
+fn one_query_says_who_ran_what_on_whose_data() {
+    play("test_audit.py");
+}

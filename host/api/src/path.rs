@@ -33,6 +33,8 @@ pub enum RoomPart {
     Describe,
     /// Takes tables and views.
     Tables,
+    /// Takes new credentials of tables that are elsewhere.
+    Credentials,
     /// Takes volumes.
     Volumes,
     /// Takes notebooks.
@@ -54,6 +56,7 @@ impl RoomPart {
             Self::Statements => "statements",
             Self::Describe => "describe",
             Self::Tables => "tables",
+            Self::Credentials => "credentials",
             Self::Volumes => "volumes",
             Self::Notebooks => "notebooks",
             Self::Libraries => "libraries",

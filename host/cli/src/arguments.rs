@@ -1,33 +1,43 @@
 //! The command line: what can be said, not what it does.
 
+mod agent;
 mod asset;
+mod audit;
 mod bindings;
 mod component;
+mod fleet;
 mod gateway;
 mod keys;
 mod play;
 mod room;
+mod rule;
 mod run;
 mod serve;
 mod share;
+mod table;
 mod time;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use asset::{Library, Notebook, Table, View, Volume};
+pub(crate) use agent::{Agent, RunAgent};
+pub(crate) use asset::{Library, Notebook, View, Volume};
+pub(crate) use audit::Audit;
 pub(crate) use bindings::BindingOption;
 pub(crate) use component::{Build, Diff, DryRun, Inspect, Key};
+pub(crate) use fleet::{AddCustomer, Fleet, Publish, RegistryFile, Rooms};
 pub(crate) use gateway::{
     Gateway, GatewayCommand, Held, OidcClaim, Principal, ServeGateway, Token,
 };
 pub(crate) use keys::{HashKeys, JoinKeyOption, Keys};
 pub(crate) use play::{Demo, Play};
 pub(crate) use room::{Bundle, Form, ReadRoom, Review, Room, RoomOnly, Signer};
+pub(crate) use rule::{Rule, RuleConditions};
 pub(crate) use run::{Cancel, ExportFormat, Output, OutputOf, Run};
 pub(crate) use serve::{LogFormat, Serve};
-pub(crate) use share::{NewRecipient, Rule, Share, SharedWhat};
+pub(crate) use share::{NewRecipient, Share, SharedWhat};
+pub(crate) use table::{AddTable, Table, TableFrom};
 pub(crate) use time::{Moment, Span};
 
 /// The open, self-hosted data clean room.
@@ -66,6 +76,10 @@ pub(crate) struct Global {
     /// every receipt of such a run says so.
     #[arg(long, global = true, env = "GLOVEBOX_JAIL", value_enum, default_value_t = Jail::Full)]
     pub(crate) jail: Jail,
+    /// Seal credentials of tables elsewhere with the key in this file, 64 hex digits, instead of one
+    /// that lies in the home. Once used, the home takes no other.
+    #[arg(long, global = true, env = "GLOVEBOX_SEALING_KEY", value_name = "FILE")]
+    pub(crate) sealing_key: Option<PathBuf>,
     /// End the process at a named step of publishing (for crash tests).
     #[arg(long, global = true, hide = true)]
     pub(crate) crash_at: Option<String>,
@@ -101,7 +115,7 @@ pub(crate) enum Command {
     /// Create, accept and show rooms.
     #[command(subcommand)]
     Room(Room),
-    /// Offer a table to a room.
+    /// Offer a table to a room, wherever it is.
     #[command(subcommand)]
     Table(Table),
     /// Offer what a query makes of your files to a room.
@@ -133,14 +147,22 @@ pub(crate) enum Command {
     /// Share outputs, or a table of yours, by Delta Sharing.
     #[command(subcommand)]
     Share(Share),
+    /// One notebook, a room with each customer: publish everywhere, and see how far each room is.
+    #[command(subcommand)]
+    Fleet(Fleet),
     /// Show the log of a room: every statement, refusals included.
     Log(ReadRoom),
+    /// Ask what happened in rooms, by SQL: who ran what on whose data, what it cost, what was refused.
+    Audit(Audit),
     /// Write a room's statements and its signed checkpoint to one file for auditors.
     Bundle(Bundle),
     /// Verify a bundle offline.
     Verify(glovebox_verify::Arguments),
     /// Serve the rooms of this home over the network.
     Serve(Serve),
+    /// Run notebooks by standing orders, and tell what happens in rooms.
+    #[command(subcommand)]
+    Agent(Agent),
     /// Hold one party's key and speak the REST interface of Databricks Clean Rooms to that party's
     /// people and tools.
     Gateway(Gateway),

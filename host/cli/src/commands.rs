@@ -1,9 +1,12 @@
 //! One module a command.
 
+pub(crate) mod agent;
+pub(crate) mod audit;
 pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod cancel;
 pub(crate) mod diff;
+pub(crate) mod fleet;
 pub(crate) mod gateway;
 pub(crate) mod inspect;
 pub(crate) mod key;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow};
+use glovebox_broker::{SourceBroker, SourcePolicy};
 use glovebox_client::{Client, Options};
 use glovebox_contract::envelope::Envelope;
 use glovebox_contract::key::PrivateKey;
@@ -14,6 +15,7 @@ use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::{Body, JailMode};
 use glovebox_job::process::WorkerProgram;
 use glovebox_room::crash::{CrashHook, CrashPoint};
+use glovebox_room::remote::SealingKey;
 use glovebox_room::worker::WorkerSettings;
 use glovebox_room::{Home, RoomError};
 use nix::sys::signal::{Signal, kill};
@@ -22,7 +24,7 @@ use nix::unistd::Pid;
 use crate::arguments::{Global, Jail, ReadRoom, RoomOnly, Signer};
 use crate::failure::Refused;
 use crate::host::{Host, OpenRoom};
-use crate::program;
+use crate::{private_file, program};
 
 /// Where a home keeps what it knows of hosts in the network.
 const HOSTS: &str = "hosts";
@@ -87,7 +89,19 @@ impl Context {
 
     /// The home, made when it is missing.
     pub(crate) fn home(&self) -> Result<Home> {
-        Ok(Home::open_or_create(&self.global.home)?)
+        let home = Home::open_or_create(&self.global.home)?;
+        if let Some(key) = self.sealing_key()? {
+            home.use_sealing_key(key)?;
+        }
+        Ok(home)
+    }
+
+    /// The key that seals credentials, when it is not the home's own.
+    pub(crate) fn sealing_key(&self) -> Result<Option<SealingKey>> {
+        let Some(file) = &self.global.sealing_key else { return Ok(None) };
+        let text = private_file::read(file, "a sealing key")?;
+        let key = SealingKey::from_file(&text);
+        Ok(Some(key.with_context(|| format!("{} is not a key file", file.display()))?))
     }
 
     /// Who keeps the rooms: this machine, or a host in the network.
@@ -128,8 +142,14 @@ impl Context {
         Ok((room, party))
     }
 
-    /// How this host runs its workers.
+    /// How this host runs its workers. Parties in the network may have their tables at public
+    /// addresses.
     pub(crate) fn worker_settings(&self) -> Result<WorkerSettings> {
+        self.worker_settings_with(SourcePolicy::default())
+    }
+
+    /// [`Self::worker_settings`] with other places for tables of parties in the network.
+    pub(crate) fn worker_settings_with(&self, sources: SourcePolicy) -> Result<WorkerSettings> {
         let crash_hook = match self.global.crash_at.as_deref() {
             Some(step) => Some(crash_hook(step.parse()?)),
             None => None,
@@ -139,6 +159,7 @@ impl Context {
             jail: self.jail(),
             engine: glovebox_sandbox::Engine::new()?.configuration_digest(),
             host_binary: program::digest(&self.global.home.join("cache"))?,
+            broker: Some(Arc::new(SourceBroker::new(sources))),
             crash_hook,
         })
     }

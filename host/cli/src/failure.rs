@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use glovebox_client::ClientError;
 use glovebox_contract::reason::ReasonCode;
+use glovebox_fleet::FleetError;
 use glovebox_room::RoomError;
 use serde_json::json;
 
@@ -53,6 +54,7 @@ pub(crate) fn reason(error: &anyhow::Error) -> Option<ReasonCode> {
             .map(RoomError::reason)
             .or_else(|| cause.downcast_ref::<ClientError>().map(ClientError::reason))
             .or_else(|| cause.downcast_ref::<Refused>().map(|refused| refused.reason))
+            .or_else(|| cause.downcast_ref::<FleetError>().and_then(FleetError::reason))
     })
 }
 
@@ -83,10 +85,21 @@ fn hint(reason: ReasonCode) -> Option<&'static str> {
         ReasonCode::SqlRefused => {
             "policies/sql lists the statements and functions that are allowed, with reasons"
         }
+        ReasonCode::PolicyLimit => {
+            "a limit of the room, or a quota of its host; what runs have used counts for 24 hours"
+        }
         ReasonCode::InputChanged => "run again when nobody writes to the table's files",
         ReasonCode::JailUnavailable => {
             "this machine cannot confine the run (user namespaces, Landlock, seccomp); \
              `--jail off` runs without, and the receipt records it"
+        }
+        ReasonCode::SourceUnavailable => "try again; `glovebox table show ROOM` says where it is",
+        ReasonCode::SourceDenied => {
+            "its owner gives others with `glovebox table credentials ROOM TABLE --credentials FILE \
+             --as KEY`; nothing has to be approved again"
+        }
+        ReasonCode::SourceRefused => {
+            "the host's operator allows more places with `glovebox serve --allow-source`"
         }
         ReasonCode::Unauthenticated => {
             "the host takes requests that a key of a collaborator signs within five minutes of its \

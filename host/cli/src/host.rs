@@ -21,7 +21,7 @@ use glovebox_contract::statement::{AssetStatement, Body};
 use glovebox_room::room::LogEntry;
 use glovebox_room::{Home, Room, RoomError};
 
-pub(crate) use rows::{OfferedRows, RowSource, Rows};
+pub(crate) use rows::{OfferedRows, RowSource, Rows, select};
 pub(crate) use runs::EndedRun;
 
 use crate::context::{Context, Party};

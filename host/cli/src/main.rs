@@ -11,6 +11,7 @@ mod failure;
 mod host;
 mod output_file;
 mod play;
+mod private_file;
 mod program;
 mod room_file;
 mod terminal;
@@ -87,11 +88,14 @@ fn execute(arguments: Arguments) -> Result<ExitCode> {
         Command::Runs(room) => commands::runs::run(&context, &room),
         Command::Output(output) => commands::output::run(&context, &output),
         Command::Rule(rule) => commands::rule::run(&context, &rule),
+        Command::Fleet(fleet) => commands::fleet::run(&context, &fleet),
         Command::Share(share) => commands::share::run(&context, &share),
         Command::Log(room) => commands::log::run(&context, &room),
+        Command::Audit(audit) => commands::audit::run(&context, &audit),
         Command::Bundle(bundle) => commands::bundle::run(&context, &bundle),
         Command::Verify(verify) => commands::verify::run(&context, &verify),
         Command::Serve(serve) => commands::serve::run(&context, &serve),
+        Command::Agent(agent) => commands::agent::run(&context, &agent),
         Command::Gateway(gateway) => commands::gateway::run(&context, &gateway),
     }
 }

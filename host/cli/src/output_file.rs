@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use arrow::array::Array as _;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use glovebox_gateway::{PreviewColumn, TablePreview};
@@ -101,8 +102,13 @@ pub(crate) fn texts(file: File) -> Result<(Vec<String>, Vec<Vec<String>>)> {
 
 /// All rows as JSON objects, one a row.
 pub(crate) fn json_rows(file: File) -> Result<Vec<serde_json::Value>> {
+    json_batches(&reader(file)?.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// All rows of batches as JSON objects, one a row.
+pub(crate) fn json_batches(batches: &[RecordBatch]) -> Result<Vec<serde_json::Value>> {
     let mut lines = Vec::new();
-    write_ndjson(reader(file)?, &mut lines)?;
+    write_ndjson(batches.iter().cloned().map(Ok), &mut lines)?;
     lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
@@ -110,11 +116,14 @@ pub(crate) fn json_rows(file: File) -> Result<Vec<serde_json::Value>> {
         .collect()
 }
 
-fn write_ndjson(reader: ParquetRecordBatchReader, to: impl Write) -> Result<()> {
+fn write_ndjson(
+    batches: impl IntoIterator<Item = Result<RecordBatch, ArrowError>>,
+    to: impl Write,
+) -> Result<()> {
     let mut writer = arrow::json::WriterBuilder::new()
         .with_explicit_nulls(true)
         .build::<_, arrow::json::writer::LineDelimited>(to);
-    for batch in reader {
+    for batch in batches {
         writer.write(&batch?)?;
     }
     writer.finish()?;

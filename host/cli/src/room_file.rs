@@ -7,7 +7,7 @@ use glovebox_contract::key::PublicKey;
 use glovebox_contract::limits::Limits;
 use glovebox_contract::name::{Alias, AssetName};
 use glovebox_contract::statement::{
-    Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument,
+    Amount, Billing, Collaborator, LogReaders, OutputReaders, OutputSettings, Prices, RoomDocument,
 };
 use serde::Deserialize;
 
@@ -39,6 +39,14 @@ time_to_live_days = 30
 [logs]
 readers = "author"            # or "runner", or "all": who reads log lines and error texts
 
+# [billing]                   # optional: runs cost something
+# currency = "EUR"            # three capital letters
+# payer = "airline"           # who pays; without it, whoever asks for the run
+# cpu_second = "0.00002"      # prices, each optional: a second of processor time,
+# gib_second = "0.000005"     # a second with a GiB of memory,
+# gib_in = "0.01"             # a GiB that is read, and
+# gib_out = "0.02"            # a GiB of outputs
+
 [limits]                      # optional, each overrides policies/limits/standard.toml
 wall_seconds = 600
 "#;
@@ -51,6 +59,7 @@ struct RoomFile {
     host_key: Option<PublicKey>,
     package_provider: Option<Alias>,
     collaborators: Vec<Collaborator>,
+    billing: Option<Bill>,
     #[serde(default)]
     outputs: Outputs,
     #[serde(default)]
@@ -69,6 +78,28 @@ struct Outputs {
 impl Default for Outputs {
     fn default() -> Self {
         Self { readers: OutputReaders::Runner, time_to_live_days: 30 }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bill {
+    currency: String,
+    payer: Option<Alias>,
+    #[serde(default)]
+    cpu_second: Amount,
+    #[serde(default)]
+    gib_second: Amount,
+    #[serde(default)]
+    gib_in: Amount,
+    #[serde(default)]
+    gib_out: Amount,
+}
+
+impl From<Bill> for Billing {
+    fn from(bill: Bill) -> Self {
+        let Bill { currency, payer, cpu_second, gib_second, gib_in, gib_out } = bill;
+        Self { currency, payer, prices: Prices { cpu_second, gib_in, gib_out, gib_second } }
     }
 }
 
@@ -112,6 +143,7 @@ pub(crate) fn parse(
         None => LogReaders::Author,
     };
     Ok(RoomDocument {
+        billing: file.billing.map(Billing::from),
         collaborators: file.collaborators,
         created,
         creator,
@@ -182,6 +214,48 @@ mod tests {
         assert_eq!(packaged.package_provider.unwrap().as_str(), "vendor");
         assert_eq!(packaged.log_readers, LogReaders::Runner);
         assert!(read("package_providers = \"vendor\"").is_err(), "unknown fields are refused");
+    }
+
+    #[test]
+    fn a_room_file_may_say_what_runs_cost() {
+        assert_eq!(read("").unwrap().billing, None);
+        let bill = |lines: &str| {
+            let text = format!(
+                "name = \"r\"\nregion = \"here\"\n[[collaborators]]\nalias = \"shop\"\n\
+                 organisation = \"x\"\npublic_key = \"{}\"\n[billing]\n{lines}",
+                key(1)
+            );
+            parse(&text, &key(1), key(9), 1, "0".repeat(32)).map(|document| document.billing)
+        };
+        let billing = bill("currency = \"EUR\"\ncpu_second = \"0.50\"\n").unwrap().unwrap();
+        assert_eq!((billing.currency.as_str(), billing.payer.as_ref()), ("EUR", None));
+        assert_eq!(billing.prices.cpu_second.to_string(), "0.5");
+        assert!(billing.prices.gib_in.is_zero());
+        let paid = bill("currency = \"EUR\"\npayer = \"shop\"\n").unwrap().unwrap();
+        assert_eq!(paid.payer.unwrap().as_str(), "shop");
+        for wrong in [
+            "",
+            "currency = \"EUR\"\ncpu_second = \"-1\"\n",
+            "currency = \"EUR\"\ncpu_second = 0.5\n",
+            "currency = \"EUR\"\ndisk = \"1\"\n",
+        ] {
+            assert!(bill(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_template_shows_how_runs_are_billed() {
+        let filled = TEMPLATE.replace("ed25519:…", &key(1).to_string());
+        let bill =
+            ["[billing]", "currency", "payer", "cpu_second", "gib_second", "gib_in", "gib_out"];
+        let on = bill.iter().fold(filled, |text, line| text.replace(&format!("# {line}"), line));
+        let document = parse(&on, &key(1), key(9), 1, "0".repeat(32)).unwrap();
+        let billing = document.billing.unwrap();
+        assert_eq!(
+            (billing.currency.as_str(), billing.payer.unwrap().as_str()),
+            ("EUR", "airline")
+        );
+        assert_eq!(billing.prices.gib_second.to_string(), "0.000005");
     }
 
     #[test]

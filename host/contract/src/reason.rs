@@ -90,6 +90,14 @@ reasons! {
     VolumeChanged = "volume-changed",
     /// — the columns or types are not those that were declared.
     SchemaMismatch = "schema-mismatch",
+    /// — where an input table is cannot be reached, or does not answer in time; later it may.
+    SourceUnavailable = "source-unavailable",
+    /// — the credentials for an input table are missing, wrong, expired or not sufficient.
+    SourceDenied = "source-denied",
+    /// — the host does not reach out to where the table is said to be.
+    SourceRefused = "source-refused",
+    /// — the table needs a reader that this host does not have.
+    SourceUnsupported = "source-unsupported",
     // queries
     /// — the table is not granted.
     TableNotGranted = "table-not-granted",

@@ -165,6 +165,18 @@ impl Receipt {
         }
     }
 
+    /// Bytes of the files of all input tables, as the run-start gives them.
+    pub fn bytes_in(&self) -> u64 {
+        let files = self.inputs.values().flat_map(|snapshot| &snapshot.files);
+        files.fold(0, |sum: u64, file| sum.saturating_add(file.bytes))
+    }
+
+    /// Bytes of all output files.
+    pub fn bytes_out(&self) -> u64 {
+        let files = self.outputs().into_iter().flat_map(BTreeMap::values);
+        files.fold(0, |sum: u64, file| sum.saturating_add(file.bytes))
+    }
+
     pub(crate) fn validate(&self) -> Result<(), StatementError> {
         if self.usage.is_rounded() {
             Ok(())

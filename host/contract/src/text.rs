@@ -1,5 +1,7 @@
 //! Free text that people read: short, and unable to play tricks on a screen.
 
+use crate::parameter::ParameterValue;
+
 /// Most bytes of a comment or a description.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
@@ -69,4 +71,16 @@ pub fn printable(text: &str) -> String {
         }
     }
     line
+}
+
+/// Seconds since 1970-01-01T00:00:00Z as a date and a time of day.
+pub fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
+    match i32::try_from(days) {
+        Ok(days) => {
+            format!("{}T{hours:02}:{minutes:02}:{seconds:02}Z", ParameterValue::Date(days))
+        }
+        Err(_) => "the end of time".to_owned(),
+    }
 }

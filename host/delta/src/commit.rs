@@ -163,7 +163,7 @@ fn protocol(has_timestamp_ntz: bool) -> Protocol {
 }
 
 /// The same for the same first event, in the form of a UUID.
-fn table_id(first: &Blake3Digest) -> String {
+pub(crate) fn table_id(first: &Blake3Digest) -> String {
     let hex = first.to_hex();
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
     format!("{}-{}-4{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))

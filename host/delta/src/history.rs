@@ -245,12 +245,17 @@ impl History {
             Some(latest) => ReadError::NoVersion { version, latest },
             None => ReadError::Empty,
         };
-        let first = usize::try_from(start).map_err(|_| missing(start))?;
-        let last = usize::try_from(end).map_err(|_| missing(end))?;
-        if first >= self.commits.len() {
-            return Err(missing(start));
-        }
+        let find = |version| {
+            let found = self.commits.binary_search_by_key(&version, |commit| commit.version);
+            found.map_err(|_| missing(version))
+        };
+        let (first, last) = (find(start)?, find(end)?);
         let commits = self.commits.get(first..=last).ok_or_else(|| missing(end))?;
+        // Of some tables not every version is kept.
+        if let Some((gap, _)) = (start..).zip(commits).find(|(version, it)| it.version != *version)
+        {
+            return Err(missing(gap));
+        }
         for commit in commits {
             let version = commit.version;
             match &commit.change {

@@ -26,6 +26,8 @@
 //!
 //! Polars 1 does not read the `decimal(20,0)` of a `uint64`; `deltalake` does.
 //!
+//! [`read`] goes the other way: tables that others wrote, for runs that read them.
+//!
 //! This is the only crate that names `deltalake`.
 #![cfg_attr(
     not(test),
@@ -45,6 +47,8 @@ pub mod error;
 pub mod event;
 mod files;
 pub mod history;
+mod present;
+pub mod read;
 mod schema;
 mod stats;
 mod table;
@@ -52,6 +56,7 @@ mod table;
 pub use error::{DeltaError, ReadError};
 pub use event::{Event, Mode, Removal, Write};
 pub use history::{Change, Commit, DataFile, History, Metadata, Protocol, Snapshot};
+pub use present::Present;
 pub use table::sync;
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use glovebox_contract::name::Alias;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::Outcome;
 use glovebox_contract::state::RoomState;
-use glovebox_contract::statement::{AutoApproval, Body, Cancel, Decision, Delete, Refused, Rule};
+use glovebox_contract::statement::{
+    AutoApproval, Body, Cancel, Conditions, Decision, Delete, Refused, Rule,
+};
 use serde_json::{Value, json};
 
 use crate::assets::tests::{notebook, table};
@@ -69,6 +71,7 @@ fn an_approval_by_rule_says_so() {
     let mut room = Room::with_notebook();
     let rule = AutoApproval {
         author: Some(alias("partner")),
+        conditions: Conditions::default(),
         id: parse("trusted"),
         runner: alias("weather"),
     };
@@ -99,7 +102,8 @@ fn a_notebook_without_its_tables_has_nothing_to_review() {
 fn a_run_goes_through_the_states_that_the_client_polls_for() {
     let (mut room, run) = Room::requested();
     let state_of = |room: &Room| run_of(&room.state, &run)["state"].clone();
-    assert_eq!(state_of(&room)["life_cycle_state"], "PENDING");
+    assert_eq!(state_of(&room)["life_cycle_state"], "QUEUED");
+    assert_eq!(run_of(&room.state, &run)["status"]["state"], "QUEUED");
     let start = room.start(&run);
     room.says("host", Body::RunStart(start));
     assert_eq!(state_of(&room)["life_cycle_state"], "RUNNING");

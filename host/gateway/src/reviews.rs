@@ -97,7 +97,7 @@ fn answer(
     now: u64,
 ) -> Result<Value, Failure> {
     let status = state.status(notebook.name(), revision, now)?;
-    let reviews = state.reviews(notebook.name(), revision)?;
+    let reviews = state.reviews(notebook.name(), revision, now)?;
     Ok(json!({
         "notebook_review_state": review_state(Some(&status)),
         "notebook_reviews": reviews_of(&reviews, notebook.author()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use glovebox_contract::name::{Alias, AssetName};
 use glovebox_contract::state::{AutoApprovalRule, RoomState};
-use glovebox_contract::statement::{AutoApproval, Body, Rule};
+use glovebox_contract::statement::{AutoApproval, Body, Conditions, Rule};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,13 +20,15 @@ struct Create {
     auto_approval_rule: RuleBody,
 }
 
-/// The `CleanRoomAutoApprovalRule` object.
+/// The `CleanRoomAutoApprovalRule` object, and what a rule of a room can ask for besides: a client
+/// that does not know `conditions` neither sets nor removes them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RuleBody {
     author_collaborator_alias: Option<String>,
     author_scope: Option<String>,
     clean_room_name: Option<String>,
+    conditions: Option<Conditions>,
     created_at: Option<Value>,
     rule_id: Option<String>,
     rule_owner_collaborator_alias: Option<String>,
@@ -34,7 +36,13 @@ struct RuleBody {
 }
 
 impl RuleBody {
-    fn rule(&self, id: AssetName, room: &AssetName) -> Result<AutoApproval, Failure> {
+    /// The rule, with the conditions of `before` where none are given.
+    fn rule(
+        &self,
+        id: AssetName,
+        room: &AssetName,
+        before: &Conditions,
+    ) -> Result<AutoApproval, Failure> {
         let said = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         if said(&self.clean_room_name).is_some_and(|name| name != room.as_str()) {
             return Err(Failure::invalid("clean_room_name is another than the path's"));
@@ -53,7 +61,12 @@ impl RuleBody {
         };
         let runner = said(&self.runner_collaborator_alias)
             .ok_or_else(|| Failure::invalid("runner_collaborator_alias is needed"))?;
-        Ok(AutoApproval { author, id, runner: alias("runner_collaborator_alias", runner)? })
+        Ok(AutoApproval {
+            author,
+            conditions: self.conditions.as_ref().unwrap_or(before).clone(),
+            id,
+            runner: alias("runner_collaborator_alias", runner)?,
+        })
     }
 }
 
@@ -62,7 +75,7 @@ pub(crate) fn create(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
     let entered = app.enter(call, Action::ManageRoom)?;
     let Create { auto_approval_rule: asked } = call.body()?;
     let id = fresh_id()?;
-    let rule = asked.rule(id.clone(), &entered.name)?;
+    let rule = asked.rule(id.clone(), &entered.name, &Conditions::default())?;
     {
         let room = entered.fresh()?;
         let me = app.me(room.state())?;
@@ -70,6 +83,7 @@ pub(crate) fn create(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
             known.owner == me
                 && known.rule.author == rule.author
                 && known.rule.runner == rule.runner
+                && known.rule.conditions == rule.conditions
         };
         if let Some(known) = room.state().rules().find(|known| same(known)) {
             let id = &known.rule.id;
@@ -112,10 +126,12 @@ pub(crate) fn update(app: &Arc<App>, call: &Call) -> Result<Reply, Failure> {
     if asked.rule_id.as_ref().is_some_and(|said| said != id.as_str()) {
         return Err(Failure::invalid("rule_id is another than the path's"));
     }
-    let rule = asked.rule(id.clone(), &entered.name)?;
-    let unchanged = {
+    let (rule, unchanged) = {
         let room = entered.fresh()?;
-        own(app, room.state(), &id)?.rule == rule
+        let known = &own(app, room.state(), &id)?.rule;
+        let rule = asked.rule(id.clone(), &entered.name, &known.conditions)?;
+        let unchanged = rule == *known;
+        (rule, unchanged)
     };
     let room =
         if unchanged { entered.fresh()? } else { entered.say(Body::Rule(Rule::Add(rule)))? };
@@ -147,8 +163,8 @@ fn own<'a>(
 }
 
 fn rendered(state: &RoomState, known: &AutoApprovalRule) -> Value {
-    let AutoApproval { author, id, runner } = &known.rule;
-    json!({
+    let AutoApproval { author, conditions, id, runner } = &known.rule;
+    let mut rule = json!({
         "rule_id": id,
         "clean_room_name": state.document().name,
         "rule_owner_collaborator_alias": known.owner,
@@ -156,7 +172,11 @@ fn rendered(state: &RoomState, known: &AutoApprovalRule) -> Value {
         "author_scope": if author.is_none() { Some("ANY_AUTHOR") } else { None },
         "runner_collaborator_alias": runner,
         "created_at": ms(known.added_at),
-    })
+    });
+    if let Some(members) = rule.as_object_mut().filter(|_| !conditions.is_none()) {
+        members.insert("conditions".into(), json!(conditions));
+    }
+    rule
 }
 
 fn fresh_id() -> Result<AssetName, Failure> {
@@ -164,4 +184,33 @@ fn fresh_id() -> Result<AssetName, Failure> {
     getrandom::fill(&mut bytes).map_err(Failure::internal)?;
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("rule-{digits}").parse().map_err(Failure::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(text: &str) -> RuleBody {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_client_that_does_not_know_conditions_leaves_them() {
+        let room: AssetName = "delays".parse().unwrap();
+        let before = Conditions { max_runs: Some(3), ..Conditions::default() };
+        let check = |conditions: &str, expect: Option<u64>| {
+            let text = format!(
+                r#"{{"author_scope": "ANY_AUTHOR", "runner_collaborator_alias": "weather"{conditions}}}"#
+            );
+            let rule = asked(&text).rule("r".parse().unwrap(), &room, &before).unwrap();
+            assert_eq!(rule.conditions.max_runs, expect, "{text}");
+        };
+        check("", Some(3));
+        check(r#", "conditions": null"#, Some(3));
+        check(r#", "conditions": {}"#, None);
+        check(r#", "conditions": {"max_runs": 5}"#, Some(5));
+        check(r#", "conditions": {"capabilities_not_grown": true}"#, None);
+        let wrong = r#"{"author_scope": "ANY_AUTHOR", "runner_collaborator_alias": "w", "conditions": {"max_run": 1}}"#;
+        assert!(serde_json::from_str::<RuleBody>(wrong).is_err());
+    }
 }

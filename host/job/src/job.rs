@@ -23,12 +23,18 @@ pub enum Job {
     Describe(DescribeJob),
     /// Plan a view and tell its columns; ends with [`crate::event::Event::Described`].
     DescribeView(DescribeViewJob),
+    /// Read the columns of files through the broker; ends with
+    /// [`crate::event::Event::Described`].
+    DescribeBrokered(DescribeBrokeredJob),
 }
 
 /// A run of an approved notebook.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunJob {
+    /// Sockets to the broker, none when no input needs one. See [`crate::broker`]. The host has
+    /// made them non-blocking.
+    pub broker: Vec<DescriptorIndex>,
     /// Digest of component, inputs, parameters and revision: the same for a repeated run. It
     /// stands in the metadata of every output file.
     pub computation: Blake3Digest,
@@ -81,6 +87,57 @@ pub enum TableRows {
     Files(TableFiles),
     /// From SQL over files.
     View(ViewDefinition),
+    /// From files that the broker reads.
+    Brokered(BrokeredFiles),
+    /// From a database that the broker asks.
+    Foreign(ForeignTable),
+}
+
+/// Files of one format that the broker reads. What is known of them comes from where they are kept,
+/// so no file needs to be looked into before it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokeredFiles {
+    /// Whether files may be older than the columns, as those of a Delta table: one may lack columns,
+    /// which are null for its rows, or have them with narrower types. Where not, a file with other
+    /// columns is one that changed since the table was added.
+    #[serde(default)]
+    pub evolving: bool,
+    /// All columns that stand in the files, with the names there; for CSV and Arrow in their order.
+    pub file_columns: Vec<Column>,
+    /// The files, in reading order; the place of each is its number at the broker.
+    pub files: Vec<BrokeredFile>,
+    /// Their format.
+    pub format: FileFormat,
+    /// Columns that have one value for all rows of a file, which stands in
+    /// [`BrokeredFile::partition`] and not in the file. Their names are among those of the granted
+    /// columns' in the files, like those of [`Self::file_columns`].
+    pub partition_columns: Vec<Column>,
+    /// The table's number at the broker.
+    pub table: u32,
+}
+
+/// A file that the broker reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BrokeredFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Whether some of its rows are deleted; the broker tells which.
+    pub has_deleted_rows: bool,
+    /// The text of each partition column's value, in their order, as Delta writes it; none is null.
+    pub partition: Vec<Option<String>>,
+}
+
+/// A table of a database that the broker asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignTable {
+    /// Its columns; the place of each is its number at the broker. Batches have these types, in the
+    /// encoding that the sandbox has for them.
+    pub columns: Vec<Column>,
+    /// The table's number at the broker.
+    pub table: u32,
 }
 
 /// The files of a table: of one format and one schema.
@@ -174,6 +231,17 @@ pub struct DescribeJob {
     pub format: FileFormat,
 }
 
+/// Files whose columns are wanted, and which the broker reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeBrokeredJob {
+    /// Sockets to the broker, at least one.
+    pub broker: Vec<DescriptorIndex>,
+    /// The files; their columns are not known yet, those of partitions are. The answer has those of
+    /// the files first, without those that a partition column hides, then those of partitions.
+    pub files: BrokeredFiles,
+}
+
 /// A view whose columns are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -244,7 +312,9 @@ impl Job {
                 )
             }
             Self::Compile(_) => ExpectedAnswer::MachineCode,
-            Self::Describe(_) | Self::DescribeView(_) => ExpectedAnswer::Columns,
+            Self::Describe(_) | Self::DescribeView(_) | Self::DescribeBrokered(_) => {
+                ExpectedAnswer::Columns
+            }
         }
     }
 }

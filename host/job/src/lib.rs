@@ -20,6 +20,7 @@
     )
 )]
 
+pub mod broker;
 pub mod channel;
 pub mod descriptors;
 pub mod ending;

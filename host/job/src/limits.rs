@@ -6,6 +6,8 @@
 use glovebox_contract::limits::Limits;
 pub use glovebox_contract::statement::JailMode;
 
+use crate::broker::MAX_BROKER_SOCKETS;
+
 /// What one worker process may use. Bytes and whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessLimits {
@@ -40,7 +42,11 @@ impl ProcessLimits {
             cpu_seconds: limits.cpu_seconds,
             file_bytes: limits.output_bytes.max(limits.scratch_bytes),
             memory_bytes: limits.memory_bytes,
-            open_files: limits.open_files.saturating_add(OWN_FILES),
+            // The room counts the files of inputs; sockets to the broker are no business of it.
+            open_files: limits
+                .open_files
+                .saturating_add(OWN_FILES)
+                .saturating_add(MAX_BROKER_SOCKETS as u64),
             scratch_bytes: limits.scratch_bytes,
             threads: limits.threads,
         }

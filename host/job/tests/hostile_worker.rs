@@ -394,6 +394,7 @@ fn run_job() -> (Job, DescriptorList) {
     let (output, _) = std::io::pipe().expect("a pipe");
     let digest = BLAKE3.parse().expect("a digest");
     let job = Job::Run(Box::new(RunJob {
+        broker: Vec::new(),
         computation: digest,
         functions: Default::default(),
         grants: serde_json::from_value(grants).expect("grants"),

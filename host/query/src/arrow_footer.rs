@@ -4,13 +4,11 @@
 //! process. So every block must lie inside the file, as the format demands
 //! (<https://arrow.apache.org/docs/format/Columnar.html#ipc-file-format>).
 
-use std::os::unix::fs::FileExt as _;
-
 use arrow::error::ArrowError;
 use arrow::ipc::root_as_footer;
 use datafusion::common::DataFusionError;
 
-use crate::input::InputFile;
+use crate::read_at::ReadAt;
 
 /// The length of the footer, then `ARROW1`.
 const TRAILER_BYTES: u64 = 10;
@@ -19,19 +17,19 @@ const TRAILER_BYTES: u64 = 10;
 const MAX_FOOTER_BYTES: u64 = 64 << 20;
 
 /// Fails unless every block that the file's index names lies inside the file.
-pub(crate) fn check(input: &InputFile) -> Result<(), DataFusionError> {
+pub(crate) fn check(file: &dyn ReadAt) -> Result<(), DataFusionError> {
     let corrupt =
         || DataFusionError::from(ArrowError::IpcError("the index of the file is not valid".into()));
-    let footer_end = input.bytes.checked_sub(TRAILER_BYTES).ok_or_else(corrupt)?;
+    let footer_end = file.bytes().checked_sub(TRAILER_BYTES).ok_or_else(corrupt)?;
     let mut length = [0; 4];
-    input.file.read_exact_at(&mut length, footer_end)?;
+    file.read_exact_at(&mut length, footer_end)?;
     let length = u64::try_from(i32::from_le_bytes(length)).map_err(|_| corrupt())?;
     let start = footer_end.checked_sub(length).ok_or_else(corrupt)?;
     if length > MAX_FOOTER_BYTES {
         return Err(corrupt());
     }
     let mut footer = vec![0; usize::try_from(length).map_err(|_| corrupt())?];
-    input.file.read_exact_at(&mut footer, start)?;
+    file.read_exact_at(&mut footer, start)?;
     let footer = root_as_footer(&footer).map_err(|_| corrupt())?;
     let blocks = [footer.dictionaries(), footer.recordBatches()];
     for block in blocks.into_iter().flatten().flatten() {
@@ -39,7 +37,7 @@ pub(crate) fn check(input: &InputFile) -> Result<(), DataFusionError> {
             .map(u64::try_from);
         let [Ok(offset), Ok(metadata), Ok(body)] = parts else { return Err(corrupt()) };
         let end = offset.checked_add(metadata).and_then(|end| end.checked_add(body));
-        if end.is_none_or(|end| end > input.bytes) {
+        if end.is_none_or(|end| end > file.bytes()) {
             return Err(corrupt());
         }
     }

@@ -42,7 +42,7 @@ fn shown(data_type: &DataType) -> String {
 }
 
 /// Whether every value of type `from` is one of type `to`.
-fn fits(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn fits(from: &DataType, to: &DataType) -> bool {
     if from == to {
         return true;
     }

@@ -6,9 +6,7 @@
 //! statement: a later value of another type is an error of the run, never a silent change.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
+use std::io::{BufReader, Read as _};
 use std::sync::Arc;
 
 use arrow::csv::reader::Format;
@@ -16,17 +14,15 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, TimeUnit};
 use arrow::json::reader::infer_json_schema;
 use datafusion::common::DataFusionError;
 use datafusion::parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use datafusion::parquet::errors::ParquetError;
-use datafusion::parquet::file::reader::{ChunkReader, Length};
 use glovebox_contract::column::Column;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::arrow_types::arrow_to_column_type;
 
 use crate::arrow_footer;
-use crate::error::{Result, error, input};
+use crate::error::{Result, broker, error, input};
 use crate::guard::catching;
-use crate::input::{FileFormat, InputFile};
-use crate::store::FileShrank;
+use crate::input::{BrokeredFiles, FileFormat, InputFile};
+use crate::read_at::{Fetched, Positioned, ReadAt};
 
 /// Rows of each CSV or NDJSON file that decide its column types.
 pub const INFERRED_ROWS: usize = 4_096;
@@ -45,10 +41,88 @@ const INFERRED_BYTES: u64 = 64 << 20;
 /// read, `schema-mismatch` when the files differ or a type has no name in a manifest. A file is
 /// named by its number, from 1.
 pub fn describe(format: FileFormat, files: Vec<InputFile>) -> Result<Vec<Column>> {
+    let schemas = files.iter().enumerate().map(|(index, file)| {
+        file_schema(format, file, INFERRED_ROWS)
+            .map_err(|failure| input("the table", index, &failure))
+    });
+    columns(agreed(format, schemas)?.fields())
+}
+
+/// The columns of a table whose files a broker reads, those of partitions at the end.
+///
+/// # Errors
+/// As [`describe`], and what the broker says.
+pub fn describe_brokered(table: &BrokeredFiles) -> Result<Vec<Column>> {
+    let schemas = fetched_schemas("the table", table, INFERRED_ROWS)?;
+    let schema = agreed(table.format, schemas.into_iter().map(Ok))?;
+    let is_partition =
+        |name: &str| table.partition_columns.iter().any(|column| column.name == name);
+    let shadowed = schema.fields().iter().find(|field| is_partition(field.name()));
+    // These readers find columns by their places, so none can be left out.
+    if let Some(field) = shadowed.filter(|_| by_position(table.format)) {
+        return Err(mismatch(format!(
+            "column `{}` is in the files and in the names of their folders",
+            shown(field.name())
+        )));
+    }
+    let own: Vec<FieldRef> =
+        schema.fields().iter().filter(|field| !is_partition(field.name())).cloned().collect();
+    let mut all = columns(&own.into())?;
+    all.extend(table.partition_columns.iter().cloned());
+    Ok(all)
+}
+
+/// Whether the reader of a format finds columns by their places and not by their names.
+pub(crate) fn by_position(format: FileFormat) -> bool {
+    matches!(format, FileFormat::Csv | FileFormat::ArrowIpc)
+}
+
+/// Threads that look into files which a broker reads, at most.
+const FETCHING_THREADS: usize = 4;
+
+/// The schemas of all files, which are looked into side by side. Errors call the table `what`.
+/// Must not be called on a thread of a runtime.
+pub(crate) fn fetched_schemas(
+    what: &str,
+    table: &BrokeredFiles,
+    rows: usize,
+) -> Result<Vec<Schema>> {
+    let files = Fetched::all(table);
+    let look = |index: usize, file: &Fetched| {
+        file_schema(table.format, file, rows).map_err(|failure| match file.failure() {
+            Some(failure) => broker(what, failure),
+            None => input(what, index, &failure),
+        })
+    };
+    let threads = FETCHING_THREADS.min(files.len()).max(1);
+    let failed = || error(ReasonCode::Internal, "files cannot be looked into");
+    let found = std::thread::scope(|scope| {
+        let workers = (0..threads).map(|worker| {
+            let (files, look) = (&files, &look);
+            std::thread::Builder::new().name("fetch".into()).spawn_scoped(scope, move || {
+                let own = files.iter().enumerate().skip(worker).step_by(threads);
+                own.map(|(index, file)| Ok((index, look(index, file)?))).collect::<Result<Vec<_>>>()
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        let joined = workers.into_iter().map(|worker| {
+            worker.map_err(|_| failed())?.join().unwrap_or_else(|_| Err(failed()))
+        });
+        joined.collect::<Vec<Result<Vec<_>>>>()
+    });
+    let mut schemas = Vec::with_capacity(files.len());
+    for part in found {
+        schemas.extend(part?);
+    }
+    schemas.sort_by_key(|(index, _)| *index);
+    Ok(schemas.into_iter().map(|(_, schema)| schema).collect())
+}
+
+/// The one schema of files with `schemas`.
+fn agreed(format: FileFormat, schemas: impl Iterator<Item = Result<Schema>>) -> Result<Schema> {
     let mut agreed: Option<Schema> = None;
-    for (index, file) in files.iter().enumerate() {
-        let schema = file_schema(format, file, INFERRED_ROWS)
-            .map_err(|failure| input("the table", index, &failure))?;
+    for (index, schema) in schemas.enumerate() {
+        let schema = schema?;
         agreed = Some(match agreed {
             None => schema,
             Some(before) => merge(format, &before, &schema).ok_or_else(|| {
@@ -56,13 +130,15 @@ pub fn describe(format: FileFormat, files: Vec<InputFile>) -> Result<Vec<Column>
             })?,
         });
     }
-    let schema = agreed.ok_or_else(|| mismatch("a table has at least one file".into()))?;
-    if schema.fields().is_empty() {
+    agreed.ok_or_else(|| mismatch("a table has at least one file".into()))
+}
+
+fn columns(fields: &Fields) -> Result<Vec<Column>> {
+    if fields.is_empty() {
         return Err(mismatch("the files have no columns".into()));
     }
     let mut names = BTreeSet::new();
-    schema
-        .fields()
+    fields
         .iter()
         .map(|field| {
             if !names.insert(field.name().as_str()) {
@@ -99,7 +175,7 @@ fn without_null(data_type: &DataType) -> DataType {
 /// The schema that `file` says it has, or seems to have. Metadata is left out.
 pub(crate) fn file_schema(
     format: FileFormat,
-    file: &InputFile,
+    file: &dyn ReadAt,
     rows: usize,
 ) -> Result<Schema, DataFusionError> {
     let reader = Positioned::new(file)?;
@@ -224,80 +300,8 @@ fn finer(one: TimeUnit, other: TimeUnit) -> TimeUnit {
     one.max(other)
 }
 
-/// Checks that `input` is still as long as it was.
-pub(crate) fn check_length(input: &InputFile) -> Result<(), DataFusionError> {
-    if input.file.metadata()?.len() < input.bytes {
-        return Err(DataFusionError::External(Box::new(FileShrank)));
-    }
-    Ok(())
-}
-
-/// Reads an input file from its start, at positions, without moving the shared cursor.
-struct Positioned<'a> {
-    file: &'a File,
-    bytes: u64,
-    position: u64,
-}
-
-impl<'a> Positioned<'a> {
-    fn new(input: &'a InputFile) -> Result<Self, DataFusionError> {
-        check_length(input)?;
-        Ok(Self { file: &input.file, bytes: input.bytes, position: 0 })
-    }
-}
-
-impl Read for Positioned<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = usize::try_from(self.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX);
-        let wanted = left.min(buffer.len());
-        let part = buffer.get_mut(..wanted).unwrap_or_default();
-        let read = self.file.read_at(part, self.position)?;
-        self.position = self.position.saturating_add(read as u64);
-        Ok(read)
-    }
-}
-
-impl Seek for Positioned<'_> {
-    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(offset) => self.bytes.checked_add_signed(offset),
-            SeekFrom::Current(offset) => self.position.checked_add_signed(offset),
-        };
-        self.position = target.ok_or(std::io::ErrorKind::InvalidInput)?;
-        Ok(self.position)
-    }
-}
-
-impl Length for Positioned<'_> {
-    fn len(&self) -> u64 {
-        self.bytes
-    }
-}
-
-impl ChunkReader for Positioned<'_> {
-    type T = BufReader<std::io::Cursor<bytes::Bytes>>;
-
-    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let length = usize::try_from(self.bytes.saturating_sub(start))
-            .map_err(|_| ParquetError::EOF("file too large".into()))?;
-        Ok(BufReader::new(std::io::Cursor::new(self.get_bytes(start, length)?)))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> Result<bytes::Bytes, ParquetError> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.bytes) {
-            return Err(ParquetError::EOF("range outside the file".into()));
-        }
-        let mut buffer = vec![0; length];
-        self.file
-            .read_exact_at(&mut buffer, start)
-            .map_err(|error| ParquetError::External(Box::new(error)))?;
-        Ok(buffer.into())
-    }
-}
-
 /// The names in the header row of a CSV file.
-pub(crate) fn csv_header(file: &InputFile) -> Result<Vec<String>, DataFusionError> {
+pub(crate) fn csv_header(file: &dyn ReadAt) -> Result<Vec<String>, DataFusionError> {
     let schema = file_schema(FileFormat::Csv, file, 0)?;
     Ok(schema.fields().iter().map(|field| field.name().clone()).collect())
 }

@@ -12,6 +12,7 @@ use datafusion::parquet::errors::ParquetError;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::services::{ErrorCode, HostError};
 
+use crate::broker::BrokerFailure;
 use crate::store::FileShrank;
 
 pub(crate) type Result<T, E = HostError> = std::result::Result<T, E>;
@@ -105,6 +106,11 @@ pub(crate) fn input(what: &str, index: usize, failure: &DataFusionError) -> Host
     error(reason, format!("file {} of {what}: {text}", index + 1))
 }
 
+/// The error of a table, `what`, that a broker cannot read.
+pub(crate) fn broker(what: &str, failure: BrokerFailure) -> HostError {
+    error(failure.reason(), format!("{what}: {}", failure.text()))
+}
+
 const CORRUPT: (ReasonCode, &str) =
     (ReasonCode::InputCorrupt, "a file of an input table is not valid in its format");
 const FAILED: (ReasonCode, &str) = (ReasonCode::QueryFailed, "the query failed on the data");
@@ -196,6 +202,9 @@ fn classify_source(failure: &(dyn Error + 'static)) -> (ReasonCode, &'static str
     while let Some(failure) = next {
         if failure.is::<FileShrank>() {
             return (ReasonCode::InputChanged, "a file of an input table changed during the run");
+        }
+        if let Some(failure) = failure.downcast_ref::<BrokerFailure>() {
+            return (failure.reason(), failure.text());
         }
         if let Some(error) = failure.downcast_ref::<DataFusionError>() {
             return classify(error);

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use glovebox_contract::column::Column;
 use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::parameter::ParameterValue;
+
+use crate::broker::Broker;
 
 /// Format of the files of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +40,10 @@ pub enum Input {
     Table(InputTable),
     /// A view.
     View(InputView),
+    /// A table whose files a broker reads.
+    Brokered(BrokeredTable),
+    /// A table of a database that a broker asks.
+    Foreign(ForeignTable),
 }
 
 impl From<InputTable> for Input {
@@ -48,6 +55,18 @@ impl From<InputTable> for Input {
 impl From<InputView> for Input {
     fn from(view: InputView) -> Self {
         Self::View(view)
+    }
+}
+
+impl From<BrokeredTable> for Input {
+    fn from(table: BrokeredTable) -> Self {
+        Self::Brokered(table)
+    }
+}
+
+impl From<ForeignTable> for Input {
+    fn from(table: ForeignTable) -> Self {
+        Self::Foreign(table)
     }
 }
 
@@ -82,6 +101,68 @@ pub struct InputTable {
     pub renamed: BTreeMap<String, String>,
     /// Its files, in the order in which a scan reads them.
     pub files: Vec<InputFile>,
+}
+
+/// A table as granted to one run, whose files a broker reads.
+#[derive(Debug, Clone)]
+pub struct BrokeredTable {
+    /// Its name, `alias.table`.
+    pub name: TableName,
+    /// The columns the run may see, with the names and the types it sees.
+    pub granted: Vec<Column>,
+    /// The name in the files of each granted column that they call otherwise. Partition columns
+    /// have names there like others.
+    pub renamed: BTreeMap<String, String>,
+    /// Its files.
+    pub files: BrokeredFiles,
+}
+
+/// Files of one format that a broker reads.
+#[derive(Debug, Clone)]
+pub struct BrokeredFiles {
+    /// Who reads them.
+    pub broker: Arc<dyn Broker>,
+    /// The number that it has for their table.
+    pub table: u32,
+    /// Their format.
+    pub format: FileFormat,
+    /// All columns of the files, with the names there. Empty, where they are to be found out.
+    pub file_columns: Vec<Column>,
+    /// Columns with one value for all rows of a file. They hide columns of the files with the same
+    /// names.
+    pub partition_columns: Vec<Column>,
+    /// Whether a file may lack columns, which are null then, or have narrower types.
+    pub evolving: bool,
+    /// The files, in the order in which a scan reads them; the place of each is its number.
+    pub files: Vec<BrokeredFile>,
+}
+
+/// A file that a broker reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokeredFile {
+    /// Its size.
+    pub bytes: u64,
+    /// Whether some of its rows are deleted.
+    pub has_deleted_rows: bool,
+    /// The text of each partition column's value, as Delta writes it; none is null.
+    pub partition: Vec<Option<String>>,
+}
+
+/// A table of a database as granted to one run.
+#[derive(Debug, Clone)]
+pub struct ForeignTable {
+    /// Its name, `alias.table`.
+    pub name: TableName,
+    /// The columns the run may see, with the names and the types it sees.
+    pub granted: Vec<Column>,
+    /// The database's name of each granted column that it calls otherwise.
+    pub renamed: BTreeMap<String, String>,
+    /// All its columns; the place of each is its number.
+    pub columns: Vec<Column>,
+    /// The number that the broker has for it.
+    pub table: u32,
+    /// Who asks the database.
+    pub broker: Arc<dyn Broker>,
 }
 
 /// Limits and parameters of a session.

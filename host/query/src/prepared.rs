@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::catalog::GrantedCatalog;
 use crate::error::Result;
+use crate::foreign::PreparedForeign;
 use crate::input::Input;
 use crate::store::GrantedFiles;
 use crate::table::PreparedTable;
@@ -19,6 +20,7 @@ use crate::view::{GrantedView, PreparedView};
 pub(crate) enum Prepared {
     Table(TableName, Box<PreparedTable>),
     View(TableName, Box<PreparedView>),
+    Foreign(TableName, Box<PreparedForeign>),
 }
 
 /// An input that SQL can read.
@@ -43,6 +45,16 @@ impl Prepared {
                 let table = PreparedTable::new(&format!("table {name}"), table, store)?;
                 Ok(Self::Table(name, Box::new(table)))
             }
+            Input::Brokered(table) => {
+                let name = table.name.clone();
+                let table = PreparedTable::brokered(&format!("table {name}"), table, store)?;
+                Ok(Self::Table(name, Box::new(table)))
+            }
+            Input::Foreign(table) => {
+                let name = table.name.clone();
+                let table = PreparedForeign::new(&format!("table {name}"), table)?;
+                Ok(Self::Foreign(name, Box::new(table)))
+            }
             Input::View(view) => {
                 Ok(Self::View(view.name.clone(), Box::new(PreparedView::new(view, store)?)))
             }
@@ -53,6 +65,13 @@ impl Prepared {
     pub(crate) fn named(self, state: &SessionState, runtime: &Handle) -> Result<Named> {
         match self {
             Self::Table(name, table) => Ok(Named {
+                name,
+                granted: Arc::clone(table.granted()),
+                for_queries: Arc::new(table.for_queries()),
+                for_scans: Arc::new(table.for_scans()),
+                tables: 1,
+            }),
+            Self::Foreign(name, table) => Ok(Named {
                 name,
                 granted: Arc::clone(table.granted()),
                 for_queries: Arc::new(table.for_queries()),

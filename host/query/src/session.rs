@@ -26,6 +26,7 @@ use crate::arrange::{Arranged, RowsOrdered, arrange};
 use crate::catalog::{CATALOG, GrantedCatalog, VIEWS};
 use crate::edge::{Edge, plain_schema};
 use crate::error::{Result, error, execution, planning};
+use crate::foreign::in_one_order;
 use crate::functions::AllowedFunctions;
 use crate::in_order::in_order;
 use crate::input::{Input, SessionSettings};
@@ -289,7 +290,7 @@ impl Planner {
             .block_on(state.create_physical_plan(&plan))
             .map_err(|failure| optimizing(&failure))?;
         if !parallel {
-            plan = in_order(plan).map_err(|failure| execution(&failure))?;
+            plan = in_one_order(plan).and_then(in_order).map_err(|failure| execution(&failure))?;
         }
         Ok(Running { plan, state })
     }

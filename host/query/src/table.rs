@@ -1,5 +1,9 @@
 //! A granted table: files with some of their columns.
 
+mod brokered;
+mod evolve;
+mod partitions;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -28,9 +32,11 @@ use glovebox_contract::column::{Column, ColumnType};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_sandbox::arrow_types::{arrow_to_column_type, column_type_to_arrow};
 
-use crate::describe::{check_length, csv_header, file_schema};
+use self::brokered::{Brokered, Provided};
+use crate::describe::{by_position, csv_header, file_schema};
 use crate::error::{Result, error, input};
 use crate::input::{FileFormat, InputTable};
+use crate::read_at::ReadAt as _;
 use crate::store::{GrantedFiles, STORE_URL};
 
 /// A table whose files are in the store and agree with what was granted.
@@ -43,16 +49,51 @@ pub(crate) struct PreparedTable {
     /// All columns of the files, or, where the reader finds columns by name, at least the granted
     /// ones; with the names in the files.
     read: SchemaRef,
-    /// For each granted column its position in `read`.
-    positions: Vec<usize>,
+    /// For each granted column where it comes from.
+    places: Vec<Place>,
     granted: SchemaRef,
     files: Vec<PartitionedFile>,
+    /// Where the files are, when they are not here.
+    brokered: Option<Arc<Brokered>>,
+}
+
+/// Where a column comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// From the files: its position among the columns that are read.
+    File(usize),
+    /// From what is known of each file: its position among the partition columns.
+    Partition(usize),
 }
 
 /// A granted column and its name in the files.
-struct Wanted<'a> {
-    column: &'a Column,
-    in_files: &'a str,
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) column: &'a Column,
+    pub(crate) in_files: &'a str,
+}
+
+/// The columns of `granted` with their names in the files.
+pub(crate) fn wanted<'a>(granted: &'a [Column], renamed: &'a BTreeMap<String, String>) -> Vec<Wanted<'a>> {
+    let in_files = |column: &'a Column| renamed.get(&column.name).unwrap_or(&column.name);
+    granted.iter().map(|column| Wanted { column, in_files: in_files(column) }).collect()
+}
+
+/// The type that SQL sees in place of `data_type`.
+pub(crate) fn for_queries(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
+        DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
+        other => other.clone(),
+    }
+}
+
+/// The schema of granted columns, with the types of the grant.
+pub(crate) fn granted_schema(granted: &[Column]) -> SchemaRef {
+    let fields = granted.iter().map(|column| {
+        Field::new(&column.name, column_type_to_arrow(&column.column_type), column.nullable)
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 impl PreparedTable {
@@ -60,28 +101,21 @@ impl PreparedTable {
     /// `what`.
     pub(crate) fn new(what: &str, table: InputTable, store: &mut GrantedFiles) -> Result<Self> {
         let InputTable { name: _, format, file_columns, granted, renamed, files } = table;
-        let wanted: Vec<Wanted> = granted
-            .iter()
-            .map(|column| Wanted {
-                column,
-                in_files: renamed.get(&column.name).unwrap_or(&column.name),
-            })
-            .collect();
+        let wanted = wanted(&granted, &renamed);
         let mismatch =
             |detail: String| error(ReasonCode::SchemaMismatch, format!("{what}: {detail}"));
         let mut read: Option<SchemaRef> = None;
         for (index, file) in files.iter().enumerate() {
             let schema = match format {
-                FileFormat::Ndjson => check_length(file).map(|()| ndjson_schema(&wanted)),
+                FileFormat::Ndjson => file.check_length().map(|()| ndjson_schema(&wanted)),
                 FileFormat::Csv => csv_header(file).map(|names| csv_schema(&names, &wanted)),
                 FileFormat::Parquet | FileFormat::ArrowIpc => file_schema(format, file, 0),
             }
             .map_err(|failure| input(what, index, &failure))?;
             check_columns(&schema, &wanted)
                 .map_err(|detail| mismatch(format!("file {}: {detail}", index + 1)))?;
-            let by_position = matches!(format, FileFormat::Csv | FileFormat::ArrowIpc);
             match &read {
-                Some(first) if by_position && first.fields() != schema.fields() => {
+                Some(first) if by_position(format) && first.fields() != schema.fields() => {
                     return Err(mismatch(format!(
                         "file {} has other columns than file 1",
                         index + 1
@@ -98,20 +132,13 @@ impl PreparedTable {
         {
             return Err(mismatch("its files lack a column that they had".into()));
         }
-        let fields = granted.iter().map(|column| {
-            Field::new(&column.name, column_type_to_arrow(&column.column_type), column.nullable)
-        });
-        let fields: Vec<_> = fields.collect();
-        let positions: Option<Vec<_>> =
-            wanted.iter().map(|column| read.index_of(column.in_files).ok()).collect();
-        let positions = positions.ok_or_else(|| mismatch("a granted column is missing".into()))?;
-        Ok(Self {
-            format,
-            read,
-            positions,
-            granted: Arc::new(Schema::new(fields)),
-            files: store.add(files),
-        })
+        let places: Option<Vec<_>> = wanted
+            .iter()
+            .map(|column| read.index_of(column.in_files).ok().map(Place::File))
+            .collect();
+        let places = places.ok_or_else(|| mismatch("a granted column is missing".into()))?;
+        let granted = granted_schema(&granted);
+        Ok(Self { format, read, places, granted, files: store.add(files), brokered: None })
     }
 
     /// The granted columns with the types of the grant.
@@ -121,11 +148,7 @@ impl PreparedTable {
 
     /// The table as SQL sees it: texts and binaries are views, which join and group faster.
     pub(crate) fn for_queries(&self) -> GrantedTable {
-        self.provider(|data_type| match data_type {
-            DataType::Utf8 | DataType::LargeUtf8 => DataType::Utf8View,
-            DataType::Binary | DataType::LargeBinary => DataType::BinaryView,
-            other => other.clone(),
-        })
+        self.provider(for_queries)
     }
 
     /// The table as a scan reads it: the very types of the grant.
@@ -134,43 +157,66 @@ impl PreparedTable {
     }
 
     fn provider(&self, as_type: impl Fn(&DataType) -> DataType) -> GrantedTable {
-        let fields = self.granted.fields().iter().zip(&self.positions).map(|(field, position)| {
+        let fields = self.granted.fields().iter().zip(&self.places).map(|(field, place)| {
             // A grant may promise more than the file: nulls are looked for at the edge instead.
-            let in_file = self.read.fields().get(*position).is_none_or(|found| found.is_nullable());
+            let in_file = match place {
+                Place::File(at) => {
+                    self.read.fields().get(*at).is_none_or(|found| found.is_nullable())
+                }
+                Place::Partition(_) => true,
+            };
             Field::new(field.name(), as_type(field.data_type()), field.is_nullable() || in_file)
         });
         let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        let (read, positions) = match self.format {
+        let (read, moved) = match self.format {
             FileFormat::Parquet | FileFormat::Ndjson => self.by_name(&schema),
-            FileFormat::Csv => (self.by_position(&schema), self.positions.clone()),
-            FileFormat::ArrowIpc => (Arc::clone(&self.read), self.positions.clone()),
+            FileFormat::Csv => (self.by_position(&schema), BTreeMap::new()),
+            FileFormat::ArrowIpc => (Arc::clone(&self.read), BTreeMap::new()),
         };
-        GrantedTable { format: self.format, read, positions, schema, files: self.files.clone() }
+        let positions = self.places.iter().map(|place| match place {
+            Place::File(at) => moved.get(at).copied().unwrap_or(*at),
+            Place::Partition(at) => read.fields().len() + at,
+        });
+        GrantedTable {
+            format: self.format,
+            positions: positions.collect(),
+            read,
+            schema,
+            files: self.files.clone(),
+            brokered: self.brokered.as_ref().map(|brokered| brokered.provided(as_type)),
+        }
+    }
+
+    /// Granted columns that come from the files: their fields in `schema`, and where they are read.
+    fn from_files<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (&'a Field, usize)> {
+        let granted = schema.fields().iter().zip(&self.places);
+        granted.filter_map(|(field, place)| match place {
+            Place::File(at) => Some((field.as_ref(), *at)),
+            Place::Partition(_) => None,
+        })
     }
 
     /// For readers that find columns by name and cast them: the granted columns, each once, and
-    /// where each column of `schema` is among them.
-    fn by_name(&self, schema: &Schema) -> (SchemaRef, Vec<usize>) {
+    /// where what stands in `read` is among them.
+    fn by_name(&self, schema: &Schema) -> (SchemaRef, BTreeMap<usize, usize>) {
         let mut fields: Vec<Field> = Vec::new();
         let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut positions = Vec::with_capacity(self.positions.len());
-        for (granted, position) in schema.fields().iter().zip(&self.positions) {
-            let place = *places.entry(*position).or_insert(fields.len());
+        for (granted, position) in self.from_files(schema) {
+            let place = *places.entry(position).or_insert(fields.len());
             if place == fields.len() {
-                let name = self.read.fields().get(*position).map_or("", |field| field.name());
-                fields.push(granted.as_ref().clone().with_name(name));
+                let name = self.read.fields().get(position).map_or("", |field| field.name());
+                fields.push(granted.clone().with_name(name));
             }
-            positions.push(place);
         }
-        (Arc::new(Schema::new(fields)), positions)
+        (Arc::new(Schema::new(fields)), places)
     }
 
     /// For readers that parse text by position: all columns, the granted ones with their types.
     fn by_position(&self, schema: &Schema) -> SchemaRef {
         let mut fields = self.read.fields().to_vec();
-        for (granted, position) in schema.fields().iter().zip(&self.positions) {
-            if let Some(field) = fields.get_mut(*position) {
-                *field = Arc::new(granted.as_ref().clone().with_name(field.name()));
+        for (granted, position) in self.from_files(schema) {
+            if let Some(field) = fields.get_mut(position) {
+                *field = Arc::new(granted.clone().with_name(field.name()));
             }
         }
         Arc::new(Schema::new(fields))
@@ -182,9 +228,11 @@ impl PreparedTable {
 pub(crate) struct GrantedTable {
     format: FileFormat,
     read: SchemaRef,
+    /// For each column where it is among those of `read`, and partition columns after them.
     positions: Vec<usize>,
     schema: SchemaRef,
     files: Vec<PartitionedFile>,
+    brokered: Option<Provided>,
 }
 
 impl GrantedTable {
@@ -198,6 +246,12 @@ impl GrantedTable {
             FileFormat::Ndjson => Arc::new(JsonFormat::default()),
             FileFormat::ArrowIpc => Arc::new(ArrowFormat),
         }
+    }
+
+    /// What is read, with the columns of partitions.
+    fn table_schema(&self) -> TableSchema {
+        let partitions = self.brokered.as_ref().map_or_else(Vec::new, Provided::fields);
+        TableSchema::builder(Arc::clone(&self.read)).with_table_partition_cols(partitions).build()
     }
 
     /// The files with their statistics, and the statistics of all.
@@ -238,9 +292,12 @@ impl TableProvider for GrantedTable {
         &self,
         filters: &[&Expr],
     ) -> PlanResult<Vec<TableProviderFilterPushDown>> {
-        // Inexact: the reader may skip row groups by their statistics, the filter runs anyway.
+        // Inexact: the reader may skip row groups by their statistics and files by their partitions,
+        // the filter runs anyway.
+        let has_partitions = self.brokered.as_ref().is_some_and(Provided::has_partitions);
         let support = match self.format {
             FileFormat::Parquet => TableProviderFilterPushDown::Inexact,
+            _ if has_partitions => TableProviderFilterPushDown::Inexact,
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(vec![support; filters.len()])
@@ -250,7 +307,7 @@ impl TableProvider for GrantedTable {
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
+        filters: &[Expr],
         limit: Option<usize>,
     ) -> PlanResult<Arc<dyn ExecutionPlan>> {
         let reader = self.reader();
@@ -267,17 +324,22 @@ impl TableProvider for GrantedTable {
                 positions.push(*position);
             }
         }
-        let (files, statistics) = self.statistics(state, &reader).await?;
+        let table = self.table_schema();
+        let (files, statistics) = match &self.brokered {
+            None => self.statistics(state, &reader).await?,
+            Some(brokered) => brokered.files(state, self, filters, table.table_schema()).await?,
+        };
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let source = reader.file_source(TableSchema::from(&self.read));
+        let source = reader.file_source(table);
         let partitions = state.config().target_partitions().max(1);
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source)
             .with_file_groups(FileGroup::new(files).split_files(partitions))
             .with_statistics(statistics)
             .with_projection_indices(Some(positions))?
             .with_limit(limit)
+            .with_expr_adapter(self.brokered.as_ref().map(Provided::adapter))
             .build();
         let plan = reader.create_physical_plan(state, scan).await?;
         conform(plan, &schema, &sources)
@@ -313,7 +375,7 @@ fn conform(
 }
 
 /// Whether the file has every granted column with a compatible type.
-fn check_columns(file: &Schema, wanted: &[Wanted]) -> Result<(), String> {
+pub(crate) fn check_columns(file: &Schema, wanted: &[Wanted]) -> Result<(), String> {
     for Wanted { column: Column { name, column_type, .. }, in_files } in wanted {
         let mut found = file.fields().iter().filter(|field| field.name() == in_files);
         let field = match (found.next(), found.next()) {

@@ -41,6 +41,12 @@ impl RoomError {
         &self.what
     }
 
+    /// The same error with other words, its cause's too.
+    pub(crate) fn reworded(self, words: impl Fn(&str) -> String) -> Self {
+        let source = self.source.map(|source| words(&source.to_string()).into());
+        Self { reason: self.reason, what: words(&self.what), source }
+    }
+
     pub(crate) fn internal(what: impl Into<String>) -> Self {
         Self::new(ReasonCode::Internal, what)
     }

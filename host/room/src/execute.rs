@@ -23,6 +23,7 @@ use crate::crash::CrashPoint;
 use crate::error::{Context as _, Result, RoomError};
 use crate::inputs::{OpenedFiles, OpenedRows};
 use crate::private::{Display, LogLine, RunWords};
+use crate::remote::{RemoteInputs, Serving};
 use crate::run::{FinishedRun, RunObserver, StartedRun};
 use crate::worker::{WorkerSettings, input_files};
 
@@ -36,26 +37,48 @@ struct Failure {
     detail: Option<String>,
     /// For the operator.
     operator_detail: Option<String>,
+    /// Whether the worker says so itself.
+    told: bool,
+}
+
+/// What a worker gets, and what serves it meanwhile.
+struct Handed {
+    job: Job,
+    descriptors: DescriptorList,
+    serving: Option<Box<dyn Serving>>,
+}
+
+/// What a worker said on the way.
+struct Said {
+    log: GuestLog,
+    usage: ResourceUsage,
 }
 
 /// Runs the worker to its end. Whatever happens is an outcome, not an error.
 pub(crate) fn execute(
     settings: &WorkerSettings,
-    started: StartedRun,
+    mut started: StartedRun,
     worker: Result<Worker, WorkerError>,
     observer: &mut dyn RunObserver,
     watch: &mut CancelWatch,
 ) -> FinishedRun {
-    let mut log = GuestLog::new(started.grants.limits().log_bytes);
-    let mut usage = ResourceUsage::default();
-    let said = run_worker(worker, &started, observer, watch, &mut log, &mut usage);
-    let outcome = said.and_then(|said| {
-        settings.pass(CrashPoint::WorkerFinished);
-        Ok(check(&started, &said)?)
+    let log = GuestLog::new(started.grants.limits().log_bytes);
+    let mut said = Said { log, usage: ResourceUsage::default() };
+    let handed = hand_job(settings, &mut started).map_err(Failure::from);
+    let outcome = handed.and_then(|Handed { job, descriptors, serving }| {
+        let job = (job, descriptors);
+        let finished = run_worker(worker, &started, job, observer, watch, &mut said);
+        let checked = finished.and_then(|outputs| {
+            settings.pass(CrashPoint::WorkerFinished);
+            serving.as_ref().map_or(Ok(()), |serving| serving.check_unchanged())?;
+            Ok(check(&started, &outputs)?)
+        });
+        checked.map_err(|failure| failure.explained(serving.as_deref(), &started.inputs.remote))
     });
     if outcome.is_ok() {
         settings.pass(CrashPoint::OutputsSynced);
     }
+    let Said { log, usage } = said;
     let (log, displays) = log.finish();
     let mut words = RunWords { log, displays, ..RunWords::default() };
     let outcome = outcome.map_err(|failure| {
@@ -76,16 +99,16 @@ pub(crate) fn execute(
 fn run_worker(
     worker: Result<Worker, WorkerError>,
     started: &StartedRun,
+    (job, descriptors): (Job, DescriptorList),
     observer: &mut dyn RunObserver,
     watch: &mut CancelWatch,
-    log: &mut GuestLog,
-    usage: &mut ResourceUsage,
+    said: &mut Said,
 ) -> Result<BTreeMap<Identifier, OutputSummary>, Failure> {
     let limits = started.grants.limits();
     let deadline = started.started + Duration::from_secs(limits.wall_seconds);
-    let (job, descriptors) = job(started)?;
     let mut worker = worker?;
     worker.send(&job, descriptors, deadline)?;
+    let Said { log, usage } = said;
     let notice = |event: &Event| match event {
         Event::Progress { done, total } => observer.progress(*done, *total),
         Event::Log { level, text } => {
@@ -105,18 +128,19 @@ fn run_worker(
         Event::Failed { reason, detail, usage: used } => {
             *usage = used;
             let detail = Some(detail).filter(|detail| !detail.is_empty());
-            Err(Failure { reason, detail, operator_detail: None })
+            Err(Failure { reason, detail, operator_detail: None, told: true })
         }
         other => Err(Failure {
             reason: ReasonCode::WorkerProtocol,
             detail: None,
             operator_detail: Some(format!("`{}` does not end a run", other.name())),
+            told: false,
         }),
     }
 }
 
 /// The job of a run, with every descriptor that the worker gets.
-fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
+fn hand_job(settings: &WorkerSettings, started: &mut StartedRun) -> Result<Handed> {
     let mut descriptors = DescriptorList::new();
     let mut inputs = Vec::new();
     for (table, input) in &started.inputs.tables {
@@ -129,6 +153,7 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
                 let tables = tables.collect::<Result<_>>()?;
                 TableRows::View(ViewDefinition { sql: sql.clone(), tables })
             }
+            OpenedRows::Remote(remote) => remote.rows.clone(),
         };
         inputs.push(InputTable { renamed: input.renamed.clone(), rows, table: table.clone() });
     }
@@ -142,17 +167,20 @@ fn job(started: &StartedRun) -> Result<(Job, DescriptorList)> {
     let functions = functions
         .map(|(library, code)| Ok((library.clone(), hand_over(code, &mut descriptors)?)))
         .collect::<Result<_>>()?;
+    let partitions = partitions(&started.grants);
+    let (broker, serving) = started.inputs.remote.serve(settings, partitions, &mut descriptors)?;
     let job = Job::Run(Box::new(RunJob {
+        broker,
         computation: started.computation,
         functions,
         grants: started.grants.clone(),
         inputs,
         machine_code,
         outputs,
-        partitions: partitions(&started.grants),
+        partitions,
         volumes: volume_files(started, &mut descriptors)?,
     }));
-    Ok((job, descriptors))
+    Ok(Handed { job, descriptors, serving })
 }
 
 fn table_files(files: &OpenedFiles, descriptors: &mut DescriptorList) -> Result<TableFiles> {
@@ -244,6 +272,7 @@ impl From<WorkerError> for Failure {
             reason: error.reason(),
             detail: None,
             operator_detail: Some(error.detail().to_owned()),
+            told: false,
         }
     }
 }
@@ -254,7 +283,24 @@ impl From<RoomError> for Failure {
             reason: error.reason(),
             detail: Some(error.what().to_owned()),
             operator_detail: Some(error.to_string()),
+            told: false,
         }
+    }
+}
+
+impl Failure {
+    /// The same failure with what the broker knows of it. Why rows could not be had is the reason
+    /// of a run that the worker gave up; a run that was ended keeps the reason that ended it.
+    fn explained(mut self, serving: Option<&dyn Serving>, remote: &RemoteInputs) -> Self {
+        if let Some((reason, detail)) = serving.and_then(Serving::failure) {
+            if self.told {
+                self.reason = reason;
+            }
+            let before = self.operator_detail.map(|before| format!("{before}; "));
+            self.operator_detail = Some(before.unwrap_or_default() + &detail);
+        }
+        let redact = |text: Option<String>| text.map(|text| remote.redact(&text));
+        Self { detail: redact(self.detail), operator_detail: redact(self.operator_detail), ..self }
     }
 }
 

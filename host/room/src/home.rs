@@ -10,11 +10,12 @@
 //! staging/              things in the making
 //! uploads/<key id>/     files of parties on their way into a room
 //! delta/                Delta tables of outputs, made from the logs
+//! sealing               which key seals credentials, when it is not one of the home's own
 //! ```
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use cap_std::ambient_authority;
@@ -26,6 +27,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Context as _, Result, RoomError};
+use crate::remote::SealingKey;
 use crate::{files, store};
 
 /// Text of the version file.
@@ -33,6 +35,7 @@ const VERSION: &str = "glovebox-home 1\n";
 const VERSION_FILE: &str = "version";
 const KEY_FILE: &str = "host.key";
 const LOCK_FILE: &str = "lock";
+const SEALING_FILE: &str = "sealing";
 const DIRECTORIES: [&str; 4] = ["cache", "components", "rooms", "staging"];
 
 /// What else may stand in a directory that becomes a home: what other parts of this program keep
@@ -57,6 +60,8 @@ struct Shared {
     directory: Dir,
     host_key: PrivateKey,
     clock: Arc<dyn Clock>,
+    /// The operator's key for credentials, when there is one.
+    sealing: OnceLock<SealingKey>,
 }
 
 /// Held while something changes that several processes share.
@@ -95,7 +100,8 @@ impl Home {
             let swept = directory.open_dir(name).and_then(|inside| files::sweep(&inside));
             swept.trying(|| format!("look into the home `{}`", path.display()))?;
         }
-        Ok(Self { shared: Arc::new(Shared { path, directory, host_key, clock }) })
+        let sealing = OnceLock::new();
+        Ok(Self { shared: Arc::new(Shared { path, directory, host_key, clock, sealing }) })
     }
 
     /// The public half of the key with which this host signs checkpoints and receipts.
@@ -117,6 +123,61 @@ impl Home {
     /// host's key and tells nothing about it.
     pub fn derive_secret(&self, context: &str) -> [u8; 32] {
         blake3::derive_key(context, self.shared.host_key.to_file().as_bytes())
+    }
+
+    /// Seals credentials with a key that is not in this home, from now on: whoever has the home
+    /// alone does not have them. The home remembers which key it is, and seals nothing without it.
+    /// What was sealed before stays readable.
+    ///
+    /// # Errors
+    /// `not-permitted` when this home has been used with another such key.
+    pub fn use_sealing_key(&self, key: SealingKey) -> Result<()> {
+        let id = sealing_id(&key);
+        let _lock = lock(&self.shared.directory)?;
+        match self.remembered_sealing()? {
+            Some(known) if known == id => {}
+            Some(_) => {
+                return Err(RoomError::new(
+                    ReasonCode::NotPermitted,
+                    "this home's credentials are sealed with another sealing key",
+                ));
+            }
+            None => files::write_atomically(&self.shared.directory, SEALING_FILE, id.as_bytes())
+                .trying(|| "remember the sealing key".into())?,
+        }
+        let _ = self.shared.sealing.set(key);
+        Ok(())
+    }
+
+    /// The key that seals credentials.
+    pub(crate) fn sealing_key(&self) -> Result<SealingKey> {
+        match self.shared.sealing.get() {
+            Some(key) => Ok(key.clone()),
+            None if self.remembered_sealing()?.is_none() => Ok(self.own_sealing_key()),
+            None => Err(RoomError::new(
+                ReasonCode::NotPermitted,
+                "this home's credentials are sealed with a key that is not in it: give that with \
+                 `--sealing-key`",
+            )),
+        }
+    }
+
+    /// The keys with which credentials may be sealed here.
+    pub(crate) fn opening_keys(&self) -> Vec<SealingKey> {
+        self.shared.sealing.get().cloned().into_iter().chain([self.own_sealing_key()]).collect()
+    }
+
+    fn own_sealing_key(&self) -> SealingKey {
+        SealingKey::from_bytes(self.derive_secret("glovebox sealing key"))
+    }
+
+    /// Which key the operator gave before, if any.
+    fn remembered_sealing(&self) -> Result<Option<String>> {
+        match files::read_limited(&self.shared.directory, SEALING_FILE, 256) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(RoomError::io("cannot read which sealing key is used", error)),
+        }
     }
 
     pub(crate) fn private_key(&self) -> &PrivateKey {
@@ -141,6 +202,12 @@ impl Home {
             .trying(|| format!("make `{name}` in the home `{}`", self.shared.path.display()))?;
         self.directory(name)
     }
+}
+
+/// How a home remembers a sealing key: enough to know it again.
+fn sealing_id(key: &SealingKey) -> String {
+    let digits: String = key.id().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("glovebox-sealing {digits}\n")
 }
 
 /// Makes what is missing of a home. Harmless on a whole one.

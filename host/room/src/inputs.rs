@@ -12,9 +12,11 @@ use glovebox_contract::statement::{FileDigest, Snapshot};
 
 use crate::error::{Result, RoomError};
 use crate::kept::HeldFiles;
+use crate::remote::{OpenedRemote, RemoteInputs};
 use crate::room::Room;
 use crate::sources::{self, DigestCache, Files, OpenedSource, Progress, Rows, Source};
 use crate::volumes::OpenedVolumes;
+use crate::worker::WorkerSettings;
 
 /// How often the place of a table is looked up again when it changes meanwhile.
 pub(crate) const ATTEMPTS: usize = 3;
@@ -23,6 +25,7 @@ pub(crate) const ATTEMPTS: usize = 3;
 pub(crate) struct OpenedInputs {
     /// The tables, by the notebook's names.
     pub(crate) tables: BTreeMap<TableName, OpenedInput>,
+    pub(crate) remote: RemoteInputs,
     pub(crate) volumes: OpenedVolumes,
 }
 
@@ -37,6 +40,7 @@ pub(crate) struct OpenedInput {
 pub(crate) enum OpenedRows {
     Files(OpenedFiles),
     View { sql: String, tables: BTreeMap<Identifier, OpenedFiles> },
+    Remote(Box<OpenedRemote>),
 }
 
 /// The files of a table.
@@ -50,11 +54,12 @@ pub(crate) struct OpenedFiles {
 }
 
 impl OpenedInput {
-    /// The tables that it reads: one, or those behind a view, in order of their names.
+    /// The tables of files that it reads: one, or those behind a view, in order of their names.
     fn tables(&self) -> Vec<&OpenedFiles> {
         match &self.rows {
             OpenedRows::Files(files) => vec![files],
             OpenedRows::View { tables, .. } => tables.values().collect(),
+            OpenedRows::Remote(_) => Vec::new(),
         }
     }
 
@@ -70,6 +75,9 @@ impl OpenedInput {
         cache: &dyn DigestCache,
         progress: &mut Progress<'_>,
     ) -> Result<Snapshot> {
+        if let OpenedRows::Remote(remote) = &self.rows {
+            return Ok(remote.snapshot.clone());
+        }
         let mut snapshot = Snapshot::default();
         for table in self.tables() {
             let digests = table.opened.digests(name, cache, progress)?;
@@ -105,7 +113,7 @@ impl OpenedFiles {
 }
 
 impl OpenedInputs {
-    /// Fails when something is not what it was when it was opened.
+    /// Fails when something of this host is not what it was when it was opened.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let tables = self.tables.values().flat_map(OpenedInput::tables);
         tables.into_iter().try_for_each(|table| table.opened.check_unchanged())?;
@@ -115,25 +123,29 @@ impl OpenedInputs {
 
 impl Room {
     /// Opens the tables and the volumes of a run.
-    /// `progress` may end the reading of volumes.
+    /// `progress` may end the opening of tables and the reading of volumes.
     pub(crate) fn open_inputs(
         &self,
+        settings: &WorkerSettings,
         grants: &Grants,
         progress: &mut Progress<'_>,
     ) -> Result<OpenedInputs> {
         let pinned: usize = grants.volumes().values().map(BTreeMap::len).sum();
-        let tables: BTreeMap<_, _> = grants
-            .sources()
-            .iter()
-            .map(|(name, source)| Ok((name.clone(), self.open_table(grants, name, source)?)))
-            .collect::<Result<_>>()?;
+        let mut remote = RemoteInputs::default();
+        let mut tables = BTreeMap::new();
+        for (name, source) in grants.sources() {
+            progress(0).map_err(|error| RoomError::io("cannot open the tables of a run", error))?;
+            let opened = self.open_table(settings, (grants, name), source, &mut remote)?;
+            tables.insert(name.clone(), opened);
+        }
         let read: usize = tables.values().map(OpenedInput::count_files).sum();
         let most = grants.limits().open_files;
         // The worker opens the machine code and its outputs besides.
         let others = grants.outputs().len().saturating_add(1);
         let all = read.saturating_add(pinned).saturating_add(others);
         if u64::try_from(all).is_ok_and(|all| all <= most) {
-            return Ok(OpenedInputs { tables, volumes: self.open_volumes(grants, progress)? });
+            let volumes = self.open_volumes(grants, progress)?;
+            return Ok(OpenedInputs { tables, remote, volumes });
         }
         Err(RoomError::new(
             ReasonCode::PolicyLimit,
@@ -146,16 +158,23 @@ impl Room {
 
     fn open_table(
         &self,
-        grants: &Grants,
-        input: &TableName,
+        settings: &WorkerSettings,
+        (grants, input): (&Grants, &TableName),
         TableSource { table, renamed }: &TableSource,
+        remote: &mut RemoteInputs,
     ) -> Result<OpenedInput> {
+        let granted = grants.tables().get(input).map(Vec::as_slice).unwrap_or_default();
+        if let Some(files) = self.derived_files(table)? {
+            let rows = OpenedRows::Files(self.open_own_files(table, files)?);
+            return Ok(OpenedInput { renamed: chain(granted, [renamed]), rows });
+        }
         // Files that are kept here are removed when their table is replaced, perhaps just now.
         let mut attempts = 0;
         loop {
             let source = self.known_source(table)?;
             attempts += 1;
-            match self.open_source(grants, input, (table, renamed), source.clone()) {
+            let names = (granted, renamed);
+            match self.open_source(settings, table, names, source.clone(), remote) {
                 Err(_) if attempts < ATTEMPTS && self.known_source(table)? != source => {}
                 result => return result,
             }
@@ -173,28 +192,41 @@ impl Room {
 
     fn open_source(
         &self,
-        grants: &Grants,
-        input: &TableName,
-        (table, renamed): (&TableName, &BTreeMap<String, String>),
-        source: Source,
+        settings: &WorkerSettings,
+        table: &TableName,
+        (granted, renamed): (&[Column], &BTreeMap<String, String>),
+        Source { aliases, rows }: Source,
+        remote: &mut RemoteInputs,
     ) -> Result<OpenedInput> {
-        let open = |files: Files| -> Result<OpenedFiles> {
-            let kept = self.kept.hold(&files.path);
-            let kept = kept.map_err(|error| sources::unreadable(table, error))?;
-            let opened = sources::open(table, &files.path, Some(files.format))?;
-            let opened = if kept.is_some() { opened.owned() } else { opened };
-            Ok(OpenedFiles { opened, columns: files.columns, kept, place: files.path })
-        };
-        let rows = match source.rows {
-            Rows::Files(files) => OpenedRows::Files(open(files)?),
+        let rows = match rows {
+            Rows::Files(files) => OpenedRows::Files(self.open_files(table, files)?),
             Rows::View { sql, tables } => {
                 self.check_definition(table, &sql)?;
-                let tables = tables.into_iter().map(|(name, files)| Ok((name, open(files)?)));
+                let tables = tables.into_iter();
+                let tables = tables.map(|(name, files)| Ok((name, self.open_files(table, files)?)));
                 OpenedRows::View { sql, tables: tables.collect::<Result<_>>()? }
             }
+            Rows::Remote(rows) => {
+                let opened = remote.open(self, settings, table, (rows.as_ref(), &aliases))?;
+                let renamed = chain(granted, [renamed, &aliases, &opened.names_in_files]);
+                return Ok(OpenedInput { renamed, rows: OpenedRows::Remote(Box::new(opened)) });
+            }
         };
-        let granted = grants.tables().get(input).map(Vec::as_slice).unwrap_or_default();
-        Ok(OpenedInput { renamed: chain(granted, renamed, &source.aliases), rows })
+        Ok(OpenedInput { renamed: chain(granted, [renamed, &aliases]), rows })
+    }
+
+    fn open_files(&self, table: &TableName, files: Files) -> Result<OpenedFiles> {
+        let kept = self.kept.hold(&files.path);
+        let kept = kept.map_err(|error| sources::unreadable(table, error))?;
+        let opened = sources::open(table, &files.path, Some(files.format))?;
+        let opened = if kept.is_some() { opened.owned() } else { opened };
+        Ok(OpenedFiles { opened, columns: files.columns, kept, place: files.path })
+    }
+
+    /// Opens files that this host made.
+    fn open_own_files(&self, table: &TableName, files: Files) -> Result<OpenedFiles> {
+        let opened = self.open_files(table, files)?;
+        Ok(OpenedFiles { opened: opened.opened.owned(), ..opened })
     }
 
     /// The SQL that this host keeps is the one that the view's statement is about.
@@ -212,19 +244,17 @@ impl Room {
     }
 }
 
-/// The files' names of the granted columns that they call otherwise: the notebook's name stands
-/// for the table's, and that for the files'.
-fn chain(
+/// The files' names of the granted columns that they call otherwise. Each of `names` leads one step
+/// on: the notebook's name stands for the table's, and that for the files'.
+fn chain<const STEPS: usize>(
     granted: &[Column],
-    renamed: &BTreeMap<String, String>,
-    aliases: &BTreeMap<String, String>,
+    names: [&BTreeMap<String, String>; STEPS],
 ) -> BTreeMap<String, String> {
-    let names = granted.iter().filter_map(|Column { name, .. }| {
-        let published = renamed.get(name).unwrap_or(name);
-        let in_files = aliases.get(published).unwrap_or(published);
+    let renamed = granted.iter().filter_map(|Column { name, .. }| {
+        let in_files = names.iter().fold(name, |name, step| step.get(name).unwrap_or(name));
         (in_files != name).then(|| (name.clone(), in_files.clone()))
     });
-    names.collect()
+    renamed.collect()
 }
 
 #[cfg(test)]
@@ -243,7 +273,7 @@ mod tests {
                 serde_json::from_value(json).unwrap()
             };
             let granted: Vec<Column> = names.split_whitespace().map(column).collect();
-            let chained = chain(&granted, &pairs(renamed), &pairs(aliases));
+            let chained = chain(&granted, [&pairs(renamed), &pairs(aliases)]);
             assert_eq!(chained, pairs(expect), "{names}, {renamed}, {aliases}");
         };
         check("email age", "", "", "");
@@ -256,5 +286,13 @@ mod tests {
         check("a b", "a=x b=x", "x=eml", "a=eml b=eml");
         // Not granted.
         check("age", "", "email=eml", "");
+    }
+
+    #[test]
+    fn names_of_a_mapped_table_are_one_step_further() {
+        let column = serde_json::from_value(serde_json::json!({ "name": "a", "type": "utf8" }));
+        let step = |from: &str, to: &str| BTreeMap::from([(from.to_owned(), to.to_owned())]);
+        let steps = [&step("a", "b"), &step("b", "c"), &step("c", "col-1")];
+        assert_eq!(chain(&[column.unwrap()], steps), step("a", "col-1"));
     }
 }

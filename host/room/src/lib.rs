@@ -18,7 +18,11 @@
 //! | the next statement of a key, to sign | [`Room::next_statement`] | |
 //! | accept, review, pause, resume, rotate, delete | [`Room::submit`] | `Accept`, `Review`, … |
 //! | look at a party's files, or plan a view of them, in a jailed child | [`tables::DescribedTable::read`], [`tables::DescribedTable::read_view`] | |
-//! | add a table or a view | [`Room::add_table`] | `Asset(Table)` |
+//! | open a table that is elsewhere, find its columns | [`tables::DescribedTable::read_remote`] | |
+//! | add a table or a view, wherever it is | [`Room::add_table`] | `Asset(Table)` |
+//! | add a table that is an output of a notebook | [`Room::add_derived_table`] | `Asset(Table)` |
+//! | give a table that is elsewhere other credentials | [`Room::new_credential`], [`Room::replace_credential`] | |
+//! | seal credentials with a key that is not in the home | [`Home::use_sealing_key`] | |
 //! | read a volume's files, add it | [`Room::measure_volume`], [`Room::add_volume`] | `Asset(Volume)` |
 //! | add a notebook: checked, compiled, kept | [`Room::add_notebook`] | `Asset(Notebook)` |
 //! | add a library, the same way | [`Room::add_library`] | `Asset(Library)` |
@@ -73,6 +77,7 @@ mod cancel;
 pub mod clock;
 mod components;
 pub mod crash;
+mod derived;
 pub mod error;
 mod execute;
 mod files;
@@ -84,6 +89,7 @@ mod notebooks;
 pub mod outputs;
 mod private;
 mod publish;
+pub mod remote;
 pub mod room;
 pub mod rooms;
 pub mod run;

@@ -14,6 +14,7 @@ use glovebox_job::event::LogLevel;
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
 use crate::error::{Context as _, Result, RoomError};
+use crate::remote::{Origin, RemoteRows, RemoteTable};
 use crate::sources::{DigestCache, FileIdentity, Files, Rows, Source};
 use crate::store::Store;
 
@@ -44,23 +45,48 @@ pub(crate) fn put_source(
 ) -> Result<()> {
     let storing = || format!("remember where table {table} is");
     let sql = match &source.rows {
-        Rows::Files(_) => None,
+        Rows::Files(_) | Rows::Remote(_) => None,
         Rows::View { sql, .. } => Some(sql),
     };
+    forget_source(transaction, table)?;
     transaction
         .execute(
-            "INSERT OR REPLACE INTO source (table_name, aliases, sql) VALUES (?, ?, ?)",
+            "INSERT INTO source (table_name, aliases, sql) VALUES (?, ?, ?)",
             params![table.as_str(), stored(serde_json::to_string(&source.aliases))?, sql],
         )
-        .and_then(|_| {
-            transaction.execute("DELETE FROM source_files WHERE table_name = ?", [table.as_str()])
-        })
         .trying(storing)?;
     match &source.rows {
         Rows::Files(files) => put_files(transaction, table, "", files),
         Rows::View { tables, .. } => tables
             .iter()
             .try_for_each(|(name, files)| put_files(transaction, table, name.as_str(), files)),
+        Rows::Remote(remote) => put_remote(transaction, table, remote),
+    }
+}
+
+fn put_remote(transaction: &Transaction<'_>, table: &TableName, remote: &RemoteRows) -> Result<()> {
+    let RemoteRows { table: definition, columns, origin, sealed } = remote;
+    let columns = stored(serde_json::to_string(columns))?;
+    let definition = self::definition(definition)?;
+    transaction
+        .execute(
+            "INSERT INTO remote_source (table_name, definition, columns, origin, sealed)
+             VALUES (?, ?, ?, ?, ?)",
+            params![table.as_str(), definition, columns, origin_text(*origin), sealed],
+        )
+        .trying(|| format!("remember where table {table} is"))?;
+    Ok(())
+}
+
+/// How it is written down where a table is elsewhere.
+pub(crate) fn definition(remote: &RemoteTable) -> Result<String> {
+    stored(serde_json::to_string(remote))
+}
+
+fn origin_text(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Operator => "operator",
+        Origin::Network => "network",
     }
 }
 
@@ -104,7 +130,7 @@ pub(crate) fn put_volume(
 
 /// Forgets where a table or a view was, in the transaction that appends the statement.
 pub(crate) fn forget_source(transaction: &Transaction<'_>, table: &TableName) -> Result<()> {
-    ["source", "source_files"].into_iter().try_for_each(|rows| {
+    ["source", "source_files", "remote_source"].into_iter().try_for_each(|rows| {
         transaction
             .execute(&format!("DELETE FROM {rows} WHERE table_name = ?"), [table.as_str()])
             .trying(|| format!("forget where table {table} was"))
@@ -172,6 +198,9 @@ impl Store {
         let Some((aliases, sql)) = row else { return Ok(None) };
         let damaged = || RoomError::internal(format!("the entry for table {table} is damaged"));
         let aliases = serde_json::from_str(&aliases).map_err(|error| damaged().because(error))?;
+        if let Some(remote) = self.remote_source(table)? {
+            return Ok(Some(Source { aliases, rows: Rows::Remote(Box::new(remote)) }));
+        }
         let mut tables = self.source_files(table)?;
         let rows = match sql {
             None => Rows::Files(tables.remove("").ok_or_else(damaged)?),
@@ -182,6 +211,46 @@ impl Store {
             }
         };
         Ok(Some(Source { aliases, rows }))
+    }
+
+    /// Where a table is, when it is elsewhere.
+    fn remote_source(&self, table: &TableName) -> Result<Option<RemoteRows>> {
+        let select = "SELECT definition, columns, origin, sealed FROM remote_source
+                      WHERE table_name = ?";
+        let row = self
+            .connection
+            .query_row(select, [table.as_str()], |row| {
+                let texts: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
+                Ok((texts, row.get::<_, Option<Vec<u8>>>(3)?))
+            })
+            .optional()
+            .trying(|| format!("look up where table {table} is"))?;
+        let Some(([definition, columns, origin], sealed)) = row else { return Ok(None) };
+        let damaged = |error: serde_json::Error| {
+            RoomError::internal(format!("the entry for table {table} is damaged")).because(error)
+        };
+        Ok(Some(RemoteRows {
+            table: serde_json::from_str(&definition).map_err(damaged)?,
+            columns: serde_json::from_str(&columns).map_err(damaged)?,
+            // What is unknown may reach the least.
+            origin: if origin == "operator" { Origin::Operator } else { Origin::Network },
+            sealed,
+        }))
+    }
+
+    /// Remembers another credential for a table that is elsewhere.
+    pub(crate) fn replace_credential(&self, table: &TableName, remote: &RemoteRows) -> Result<()> {
+        let replacing = || format!("remember the credential of table {table}");
+        let update = "UPDATE remote_source SET sealed = ?, origin = ? WHERE table_name = ?";
+        let origin = origin_text(remote.origin);
+        let changed = self
+            .connection
+            .execute(update, params![remote.sealed, origin, table.as_str()])
+            .trying(replacing)?;
+        match changed {
+            1 => Ok(()),
+            _ => Err(RoomError::internal(format!("cannot {}", replacing()))),
+        }
     }
 
     /// The files of a table, or of the tables behind a view, by name.

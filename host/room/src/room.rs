@@ -256,6 +256,9 @@ impl Room {
     /// With the reason of the refusal.
     pub fn submit(&mut self, envelope: &Envelope) -> Result<Applied> {
         let own_call = match envelope.unverified().map(|statement| statement.body) {
+            Ok(Body::Asset(AssetStatement::Table(table))) if table.output.is_some() => {
+                return self.add_derived_table(envelope);
+            }
             Ok(Body::Asset(asset)) => Some(match asset {
                 AssetStatement::Table(_) => "a table, with its files",
                 AssetStatement::Volume(_) => "a volume, with its files",

@@ -52,6 +52,11 @@ pub trait RunObserver {
         let _ = stage;
     }
 
+    /// The run is queued, and so many runs of the room were asked for before it and wait, too.
+    fn waits_behind(&mut self, runs: u64) {
+        let _ = runs;
+    }
+
     /// How far the notebook says it is, in its own unit.
     fn progress(&mut self, done: u64, total: Option<u64>) {
         let _ = (done, total);
@@ -274,7 +279,7 @@ impl Room {
     ) -> Result<(OpenedInputs, BTreeMap<TableName, Snapshot>, RunCode)> {
         let grants = self.state.grants_for(run, self.now())?;
         observer.stage(RunStage::ReadingInputs);
-        let inputs = self.open_inputs(&grants, &mut |_| watch.check())?;
+        let inputs = self.open_inputs(settings, &grants, &mut |_| watch.check())?;
         let mut snapshots = BTreeMap::new();
         for (name, input) in &inputs.tables {
             let table = source(&grants, name)?;
@@ -349,6 +354,7 @@ impl Room {
             // the tables that were opened.
             let grants = room.state.grants_for(&run, now)?;
             let computation = computation(&grants, &snapshots)?;
+            let rules = room.state.approving_rules(&run, now)?;
             let start = RunStart {
                 engine: settings.engine,
                 grants_digest: grants.digest().map_err(Refusal::from)?,
@@ -356,6 +362,7 @@ impl Room {
                 inputs: snapshots,
                 jail: settings.jail,
                 request,
+                rules,
                 run,
             };
             room.append_own_with(Body::RunStart(start), now, |_| Ok(()))?;

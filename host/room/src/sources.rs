@@ -21,6 +21,7 @@ use glovebox_job::job::FileFormat;
 
 use crate::error::{Result, RoomError};
 use crate::files;
+use crate::remote::RemoteRows;
 
 /// A file younger than this when it was read may be written again under the same time stamp, so
 /// its digest is not remembered.
@@ -44,6 +45,7 @@ impl Source {
         let tables: Vec<&mut Files> = match &mut self.rows {
             Rows::Files(files) => vec![files],
             Rows::View { tables, .. } => tables.values_mut().collect(),
+            Rows::Remote(_) => Vec::new(),
         };
         for files in tables {
             files.path = place(std::mem::take(&mut files.path));
@@ -64,6 +66,8 @@ pub enum Rows {
         /// The tables by the names that the SQL has for them.
         tables: BTreeMap<Identifier, Files>,
     },
+    /// Elsewhere.
+    Remote(Box<RemoteRows>),
 }
 
 /// Files of one format and one schema.

@@ -27,7 +27,10 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 const APPLICATION_ID: i32 = 0x6762_7831;
 
 /// Version of the tables below.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
+
+/// The one before, which knew no tables elsewhere.
+const BEFORE_REMOTE: i32 = 2;
 
 /// How long an append waits for another process's append.
 const BUSY: Duration = Duration::from_secs(10);
@@ -88,6 +91,17 @@ CREATE TABLE run_display (
 ) STRICT;
 ";
 
+/// What version 3 added.
+const REMOTE_SCHEMA: &str = "
+CREATE TABLE remote_source (
+    table_name TEXT PRIMARY KEY,
+    definition TEXT NOT NULL,
+    columns TEXT NOT NULL,
+    origin TEXT NOT NULL CHECK (origin IN ('operator', 'network')),
+    sealed BLOB
+) STRICT;
+";
+
 /// Refuses to work with a SQLite that can lose a log.
 pub(crate) fn check_sqlite() -> Result<()> {
     if rusqlite::version_number() < OLDEST_SQLITE {
@@ -130,7 +144,7 @@ impl Store {
         let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
         connection
             .execute_batch(&format!(
-                "BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};\
+                "BEGIN;{SCHEMA}{REMOTE_SCHEMA}PRAGMA application_id = {APPLICATION_ID};\
                  PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
             ))
             .trying(|| "create the log store".into())?;
@@ -151,7 +165,10 @@ impl Store {
                 "the log store is damaged: it is not a room's database",
             ));
         }
-        let version = pragma("user_version")?;
+        let version = match pragma("user_version")? {
+            BEFORE_REMOTE => upgrade(&connection)?,
+            version => version,
+        };
         if version != SCHEMA_VERSION {
             return Err(RoomError::new(
                 ReasonCode::HomeVersion,
@@ -221,6 +238,24 @@ impl Store {
         also(&transaction)?;
         transaction.commit().trying(appending)
     }
+}
+
+/// Adds what a database of the version before lacks, unless another process just did. Gives the
+/// version that it has then.
+fn upgrade(connection: &Connection) -> Result<i32> {
+    let upgrading = || "bring the log store to this program's version".into();
+    let transaction =
+        Transaction::new_unchecked(connection, TransactionBehavior::Immediate).trying(upgrading)?;
+    let version: i32 =
+        transaction.pragma_query_value(None, "user_version", |row| row.get(0)).trying(upgrading)?;
+    if version != BEFORE_REMOTE {
+        return Ok(version);
+    }
+    transaction
+        .execute_batch(&format!("{REMOTE_SCHEMA}PRAGMA user_version = {SCHEMA_VERSION};"))
+        .trying(upgrading)?;
+    transaction.commit().trying(upgrading)?;
+    Ok(SCHEMA_VERSION)
 }
 
 /// Entries from `position` on. A gap in the positions is an error.

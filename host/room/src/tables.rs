@@ -14,6 +14,7 @@ use glovebox_job::job::FileFormat;
 
 use crate::error::{Result, RoomError};
 use crate::private;
+use crate::remote::Credential;
 use crate::room::Room;
 use crate::sources::{self, Files, OpenedSource, Rows, Source};
 use crate::worker::{self, WorkerSettings};
@@ -21,11 +22,13 @@ use crate::worker::{self, WorkerSettings};
 /// What the files of a table hold, or what a view makes of files, as a jailed child read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DescribedTable {
-    source: Source,
+    pub(crate) source: Source,
     /// All columns, with the names in the files or in the view.
-    columns: Vec<Column>,
-    files: usize,
-    bytes: u64,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    /// What opens a table that is elsewhere.
+    pub(crate) credential: Option<Credential>,
 }
 
 impl DescribedTable {
@@ -47,6 +50,7 @@ impl DescribedTable {
             files: opened.files.len(),
             bytes: bytes(&opened),
             source: Source { aliases: BTreeMap::new(), rows: Rows::Files(files) },
+            credential: None,
         })
     }
 
@@ -75,13 +79,13 @@ impl DescribedTable {
         let columns = worker::describe_view(settings, view, sql, &opened)?;
         let rows = Rows::View { sql: sql.to_owned(), tables };
         let source = Source { aliases: BTreeMap::new(), rows };
-        Ok(Self { source, columns, files: count, bytes: size })
+        Ok(Self { source, columns, files: count, bytes: size, credential: None })
     }
 
     /// Digest of the definition; none when this is no view.
     pub fn definition(&self) -> Option<Blake3Digest> {
         match &self.source.rows {
-            Rows::Files(_) => None,
+            Rows::Files(_) | Rows::Remote(_) => None,
             Rows::View { sql, .. } => Some(Blake3Digest::of(sql.as_bytes())),
         }
     }
@@ -236,6 +240,7 @@ impl Room {
                 return Err(error);
             }
             let source = table.source.clone().with_places(|place| room.kept.stored_place(&place));
+            let source = room.with_sealed(source, &asset.name, table.credential.as_ref())?;
             room.take(envelope, |transaction| {
                 private::put_source(transaction, &asset.name, &source)
             })

@@ -307,7 +307,10 @@ impl Room {
 
     /// The party that signed a statement that the room would take, with its key. One that it would
     /// not take is refused and logged here: nobody makes the host work in vain.
-    fn signer_of_acceptable(&mut self, envelope: &Envelope) -> Result<(Alias, PublicKey)> {
+    pub(crate) fn signer_of_acceptable(
+        &mut self,
+        envelope: &Envelope,
+    ) -> Result<(Alias, PublicKey)> {
         let applied = self.locked(|room, _| room.judge(envelope))?;
         let member = self.state.member(&applied.statement.party)?;
         Ok((member.alias().clone(), *member.public_key()))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use glovebox_contract::column::Column;
@@ -14,8 +15,8 @@ use glovebox_contract::statement::JailMode;
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event};
 use glovebox_job::job::{
-    CompileJob, DescribeJob, DescribeViewJob, InputFile, Job, LibraryFile, TableFiles,
-    ViewDefinition,
+    CompileJob, DescribeBrokeredJob, DescribeJob, DescribeViewJob, InputFile, Job, LibraryFile,
+    TableFiles, TableRows, ViewDefinition,
 };
 use glovebox_job::limits::ProcessLimits;
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
@@ -25,10 +26,14 @@ use crate::crash::{CrashHook, CrashPoint};
 use crate::error::{Context as _, Result, RoomError};
 use crate::home::Home;
 use crate::libraries::Libraries;
+use crate::remote::{Broker, BrokeredTable, sockets};
 use crate::sources::OpenedSource;
 
 /// How long describing a table may take.
-const DESCRIBE_TIME: Duration = Duration::from_secs(120);
+pub(crate) const DESCRIBE_TIME: Duration = Duration::from_secs(120);
+
+/// Sockets to the broker of a look at files.
+const DESCRIBE_SOCKETS: usize = 4;
 
 /// How long a compilation may take at most, whatever the room allows a run.
 const COMPILE_TIME: Duration = Duration::from_secs(300);
@@ -48,6 +53,8 @@ pub struct WorkerSettings {
     pub engine: Blake3Digest,
     /// Digest of this host's program.
     pub host_binary: Blake3Digest,
+    /// Reads tables that are elsewhere; none on a host that reads no such tables.
+    pub broker: Option<Arc<dyn Broker>>,
     /// Called at each step of a run; for tests that stop the host there.
     pub crash_hook: Option<CrashHook>,
 }
@@ -57,6 +64,14 @@ impl WorkerSettings {
         if let Some(hook) = &self.crash_hook {
             hook(point);
         }
+    }
+
+    /// What reads tables that are elsewhere.
+    pub(crate) fn broker(&self) -> Result<&dyn Broker> {
+        self.broker.as_deref().ok_or_else(|| {
+            let what = "this host reads no tables that are elsewhere";
+            RoomError::new(ReasonCode::SourceRefused, what)
+        })
     }
 
     /// Starts the process of a run.
@@ -89,6 +104,43 @@ pub(crate) fn describe(settings: &WorkerSettings, source: &OpenedSource) -> Resu
         Event::Described { columns, .. } => Ok(columns),
         other => Err(failure(other)),
     }
+}
+
+/// Reads the columns of files that the broker reads, in a jailed child. `table` is for messages.
+pub(crate) fn describe_brokered(
+    settings: &WorkerSettings,
+    table: &TableName,
+    brokered: Box<dyn BrokeredTable>,
+) -> Result<Vec<Column>> {
+    let TableRows::Brokered(files) = brokered.rows(0, &[]) else {
+        return Err(RoomError::internal(format!("table {table} has neither columns nor files")));
+    };
+    let partition_columns = files.partition_columns.clone();
+    let deadline = Instant::now() + DESCRIBE_TIME;
+    let mut worker = settings.spawn(ProcessLimits::of_description(0))?;
+    let mut descriptors = DescriptorList::new();
+    let (broker, ours) = sockets(DESCRIBE_SOCKETS, &mut descriptors)?;
+    let serving = settings.broker()?.serve(vec![brokered], ours)?;
+    let job = Job::DescribeBrokered(DescribeBrokeredJob { broker, files });
+    worker.send(&job, descriptors, deadline)?;
+    let error = match worker.wait(deadline, |_| {}) {
+        Ok(Event::Described { mut columns, .. }) => {
+            let is_new = |column: &Column| columns.iter().all(|known| known.name != column.name);
+            let further: Vec<_> = partition_columns.into_iter().filter(is_new).collect();
+            columns.extend(further);
+            return Ok(columns);
+        }
+        Ok(other) => failure(other),
+        Err(error) => error.into(),
+    };
+    // Why a place did not give what it should, the broker knows.
+    Err(match serving.failure() {
+        None => error,
+        Some((reason, detail)) => {
+            let what = format!("table {table}: its files cannot be read");
+            RoomError::new(reason, what).because(detail)
+        }
+    })
 }
 
 /// Plans a view in a jailed child and reads its columns. Each table comes with its opened files

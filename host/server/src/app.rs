@@ -16,6 +16,7 @@ use crate::error::{HttpError, Result};
 use crate::metrics::Metrics;
 use crate::nonces::Nonces;
 use crate::page::PageTokens;
+use crate::quota::Quotas;
 use crate::runs::Runs;
 use crate::sharing::Sharing;
 use crate::slot::{Slot, View};
@@ -36,11 +37,13 @@ pub(crate) struct App {
     pub(crate) strangers: Nonces,
     pub(crate) page_tokens: PageTokens,
     pub(crate) runs: Runs,
+    pub(crate) quotas: Quotas,
     /// Bytes of bodies that may be received at the moment, in units of [`crate::body::UNIT`].
     pub(crate) body_budget: Semaphore,
     pub(crate) requests: Arc<Semaphore>,
     pub(crate) waiting_requests: Semaphore,
     pub(crate) jobs: Semaphore,
+    pub(crate) sources: Semaphore,
     /// Requests signed before this second may have been made to the process before this one.
     pub(crate) started: u64,
     pub(crate) stopping: watch::Sender<bool>,
@@ -54,6 +57,9 @@ impl App {
     /// Opens the home and every room in it, which ends what a dead process left half done. Blocks.
     pub(crate) fn open(config: &Config) -> Result<Arc<Self>, glovebox_room::RoomError> {
         let home = Home::open_or_create_with(&config.home, config.clock.clone())?;
+        if let Some(key) = &config.sealing_key {
+            home.use_sealing_key(key.clone())?;
+        }
         let limits = config.limits.clone();
         let secret = |context: &str| home.derive_secret(context);
         let app = Self {
@@ -63,10 +69,12 @@ impl App {
             strangers: Nonces::forgetful(secret("glovebox nonces"), STRANGERS),
             page_tokens: PageTokens::new(secret("glovebox page tokens")),
             runs: Runs::new(limits.runs),
+            quotas: Quotas::new(limits.party),
             body_budget: Semaphore::new(limits.body_bytes / crate::body::UNIT),
             requests: Arc::new(Semaphore::new(limits.requests)),
             waiting_requests: Semaphore::new(limits.waiting_requests),
             jobs: Semaphore::new(limits.jobs),
+            sources: Semaphore::new(limits.sources),
             started: config.clock.unix_seconds(),
             stopping: watch::Sender::new(false),
             clock: config.clock.clone(),

@@ -1,5 +1,5 @@
 //! Tables, views, volumes, notebooks and libraries. Their files came before, as uploads of the key
-//! that signs.
+//! that signs; tables that are elsewhere are in `remote`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,17 +17,23 @@ use glovebox_contract::statement::{AssetStatement, Body, FileDigest};
 use glovebox_room::uploaded::{UploadedColumns, UploadedRows, UploadedTable};
 use glovebox_room::uploads::Uploads;
 use glovebox_room::{Room, RoomError};
-use tokio::sync::SemaphorePermit;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::{App, blocking};
 use crate::auth::{Member, Signed};
 use crate::error::{HttpError, Result};
+use crate::remote;
 use crate::statements::taken;
 use crate::uploads::uploads;
 
 /// Waits for a place among the calls that start a process of their own.
 async fn heavy(app: &App) -> Result<SemaphorePermit<'_>> {
-    let place = tokio::time::timeout(app.limits.idle_time, app.jobs.acquire()).await;
+    place(app, &app.jobs).await
+}
+
+/// Waits for one of few places.
+pub(crate) async fn place<'a>(app: &App, places: &'a Semaphore) -> Result<SemaphorePermit<'a>> {
+    let place = tokio::time::timeout(app.limits.idle_time, places.acquire()).await;
     match place {
         Ok(Ok(place)) => Ok(place),
         _ => Err(HttpError::unavailable("the host has too many files to look at")),
@@ -48,7 +54,7 @@ fn another(what: &str) -> HttpError {
 
 /// The files of a table or of a view, by their names.
 fn uploaded(files: TableFiles) -> Result<UploadedTable> {
-    let TableFiles { aliases, files, view } = files;
+    let TableFiles { aliases, files, remote: _, view } = files;
     let rows = match view {
         None => UploadedRows::Files(by_name(files)?),
         Some(_) if !files.is_empty() => {
@@ -77,9 +83,13 @@ pub(crate) async fn describe(
     signed: Signed,
 ) -> Result<Json<Described>> {
     let member = signed.member(&app).await?;
-    let table = uploaded(signed.json()?)?;
+    let files: TableFiles = signed.json()?;
     // The table has no name yet; this one is for messages.
     let name: TableName = format!("{}.files", member.alias).parse().map_err(Refusal::from)?;
+    if files.remote.is_some() {
+        return remote::describe(&app, name, files).await.map(Json);
+    }
+    let table = uploaded(files)?;
     let place = heavy(&app).await?;
     let (key, host) = (signed.key, app.clone());
     let described = blocking(move || {
@@ -98,7 +108,10 @@ pub(crate) async fn add_table(State(app): State<Arc<App>>, signed: Signed) -> Re
     let member = signed.member(&app).await?;
     let AddTable { source, statement } = signed.json()?;
     let envelope = signed.own(statement)?;
-    let AssetStatement::Table(_) = asset(&envelope)? else { return Err(another("a table")) };
+    let AssetStatement::Table(asset) = asset(&envelope)? else { return Err(another("a table")) };
+    if source.remote.is_some() {
+        return remote::add_table(&app, &member, envelope, asset.name, source).await.map(Json);
+    }
     let table = uploaded(source)?;
     add(&app, &member, move |app, room, uploads| {
         room.add_uploaded_table(&app.settings, uploads, &envelope, &table)

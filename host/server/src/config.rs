@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use glovebox_contract::key::PublicKey;
 use glovebox_room::clock::{Clock, SystemClock};
+use glovebox_room::remote::SealingKey;
 use glovebox_room::worker::WorkerSettings;
 use url::Url;
 
@@ -20,6 +21,8 @@ pub struct Config {
     pub home: PathBuf,
     /// How workers are run.
     pub settings: WorkerSettings,
+    /// A key that is not in the home, with which credentials of parties are sealed.
+    pub sealing_key: Option<SealingKey>,
     /// Where clients reach this host, when that is not where it listens. Stands in the URLs of
     /// files that are shared.
     pub public_url: Option<Url>,
@@ -76,14 +79,32 @@ pub struct Limits {
     pub runs: usize,
     /// Runs of one room that may wait.
     pub waiting_runs_per_room: usize,
+    /// What one party may use, over all rooms that it has a key in.
+    pub party: PartyLimits,
     /// Calls at once that start a process of their own: to look at files, to compile a component.
     pub jobs: usize,
+    /// Calls at once that open tables which are elsewhere: places that take their time hold up
+    /// nobody else.
+    pub sources: usize,
     /// Nonces of one key that are remembered. Each request uses one for ten minutes at most.
     pub nonces_per_key: usize,
     /// How long running runs may go on when the host is asked to stop.
     pub grace: Duration,
     /// Bytes of uploads of one key.
     pub upload_bytes_per_key: u64,
+}
+
+/// What one party may use of this host; what is absent is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PartyLimits {
+    /// Runs at once; further ones wait.
+    pub runs_at_once: Option<usize>,
+    /// Runs that start within 24 hours; further ones are refused with `policy-limit`.
+    pub runs_per_day: Option<u64>,
+    /// Processor time of runs that started within 24 hours, as their receipts say it: rounded up to
+    /// powers of two milliseconds. Who has used it up is refused with `policy-limit`; a run that has
+    /// started goes on.
+    pub cpu_seconds_per_day: Option<u64>,
 }
 
 impl Config {
@@ -94,6 +115,7 @@ impl Config {
             tls: None,
             home,
             settings,
+            sealing_key: None,
             public_url: None,
             creators: None,
             limits: Limits::default(),
@@ -117,7 +139,9 @@ impl Default for Limits {
             runs_per_room: 10,
             runs: 64,
             waiting_runs_per_room: 100,
+            party: PartyLimits::default(),
             jobs: 8,
+            sources: 16,
             nonces_per_key: 1_000_000,
             grace: Duration::from_secs(60),
             upload_bytes_per_key: glovebox_api::limits::UPLOAD_QUOTA_BYTES,

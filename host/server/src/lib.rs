@@ -45,6 +45,8 @@ mod nonces;
 mod openapi;
 mod outputs;
 mod page;
+mod quota;
+mod remote;
 mod rooms;
 mod routes;
 mod runs;
@@ -56,5 +58,5 @@ mod tls;
 mod uploads;
 mod watch;
 
-pub use config::{Bound, Config, Limits, Tls};
+pub use config::{Bound, Config, Limits, PartyLimits, Tls};
 pub use serve::{ServerError, serve};

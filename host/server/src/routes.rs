@@ -12,7 +12,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::app::App;
 use crate::{
-    assets, host, log, metrics, openapi, outputs, rooms, runs, statements, uploads, watch,
+    assets, host, log, metrics, openapi, outputs, remote, rooms, runs, statements, uploads, watch,
 };
 
 /// Bytes of bodies that no signature comes with.
@@ -46,6 +46,7 @@ routes! {
     POST "/v1/rooms/{id}/statements" => statements::submit,
     POST "/v1/rooms/{id}/describe" => assets::describe,
     POST "/v1/rooms/{id}/tables" => assets::add_table,
+    POST "/v1/rooms/{id}/credentials" => remote::replace_credential,
     POST "/v1/rooms/{id}/volumes" => assets::add_volume,
     POST "/v1/rooms/{id}/notebooks" => assets::add_notebook,
     POST "/v1/rooms/{id}/libraries" => assets::add_library,

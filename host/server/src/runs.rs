@@ -20,12 +20,13 @@ use glovebox_contract::statement::Body;
 use glovebox_job::event::LogLevel;
 use glovebox_room::run::{EndedRun, RunObserver, RunStage};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::app::App;
 use crate::auth::{Member, Signed};
 use crate::error::{HttpError, Result};
 use crate::metrics::Counted;
+use crate::quota;
 use crate::slot::Slot;
 
 /// The runs that this process has under way.
@@ -145,14 +146,14 @@ async fn start(app: &Arc<App>, member: &Member, run: RunId, envelope: Envelope) 
     let slot = &member.slot;
     let digest = envelope.digest();
     let active = app.runs.get_or_start(run, |active| {
-        if !slot.queue(app.limits.waiting_runs_per_room) {
+        if !slot.queue(run, app.limits.waiting_runs_per_room) {
             return Err(HttpError::too_many("too many runs of this room wait already"));
         }
         let thread =
             Thread { app: app.clone(), slot: slot.clone(), run, active, handle: Handle::current() };
         let spawned = std::thread::Builder::new().name("run".into());
         spawned.spawn(move || thread.work(&envelope)).map(drop).map_err(|error| {
-            slot.leave_queue();
+            slot.leave_queue(&run);
             HttpError::internal(&error)
         })
     })?;
@@ -181,7 +182,7 @@ impl Thread {
         let mut watcher = Watcher {
             thread: &self,
             queued: Some(self.app.metrics.queued()),
-            place: None,
+            places: None,
             running: None,
         };
         let running = catch_unwind(AssertUnwindSafe(|| {
@@ -252,14 +253,22 @@ impl Thread {
 struct Watcher<'a> {
     thread: &'a Thread,
     queued: Option<Counted>,
-    place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
+    places: Option<Places>,
     running: Option<Counted>,
+}
+
+/// What a run holds until it has ended.
+struct Places {
+    _admitted: Option<quota::Admitted>,
+    _of_party: Option<OwnedSemaphorePermit>,
+    _of_room: OwnedSemaphorePermit,
+    _of_host: OwnedSemaphorePermit,
 }
 
 impl Watcher<'_> {
     fn leave_queue(&mut self) {
         if self.queued.take().is_some() {
-            self.thread.slot.leave_queue();
+            self.thread.slot.leave_queue(&self.thread.run);
         }
     }
 
@@ -269,21 +278,33 @@ impl Watcher<'_> {
         let _ = self.thread.slot.act(&self.thread.app.catalog, |_| Ok(()));
     }
 
-    /// Waits for a place in the order of asking; for one of the room's first, so that a busy room
-    /// takes no places that it cannot use.
+    /// Waits for a place in the order of asking; for one of the party's first and then for one of
+    /// the room's, so that a busy party or room takes no places that it cannot use.
     async fn wait_for_place(&mut self) -> Result<(), ReasonCode> {
-        let Thread { app, slot, .. } = self.thread;
+        let Thread { app, slot, run, .. } = self.thread;
+        quota::check(app, slot, run)?;
+        let of_party = app.quotas.places(slot, run);
         let places = async {
-            let of_room = slot.places.clone().acquire_owned().await;
-            let of_host = app.runs.places.clone().acquire_owned().await;
-            of_room.and_then(|of_room| Ok((of_room, of_host?)))
+            let of_party = match of_party {
+                Some(places) => Some(places.acquire_owned().await?),
+                None => None,
+            };
+            let of_room = slot.places.clone().acquire_owned().await?;
+            let of_host = app.runs.places.clone().acquire_owned().await?;
+            Ok::<_, AcquireError>((of_party, of_room, of_host))
         };
         let mut stopping = app.stopping.subscribe();
         tokio::select! {
             // Whoever finds a place starts, even when the host is just asked to stop.
             biased;
             places = places => {
-                self.place = Some(places.map_err(|_| ReasonCode::Internal)?);
+                let (of_party, of_room, of_host) = places.map_err(|_| ReasonCode::Internal)?;
+                self.places = Some(Places {
+                    _admitted: quota::admit(app, slot, run)?,
+                    _of_party: of_party,
+                    _of_room: of_room,
+                    _of_host: of_host,
+                });
                 Ok(())
             }
             () = self.cancelled() => Err(ReasonCode::Cancelled),
@@ -330,14 +351,15 @@ impl RunObserver for Watcher<'_> {
             RunStage::Running => wire::RunStage::Running,
             RunStage::Publishing => wire::RunStage::Publishing,
         };
-        self.set(RunProgress { done: None, stage: Some(shown), total: None });
+        self.set(RunProgress { stage: Some(shown), ..RunProgress::default() });
         if stage == RunStage::Running {
             self.show();
         }
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {
-        self.set(RunProgress { done: Some(done), stage: Some(wire::RunStage::Running), total });
+        let stage = Some(wire::RunStage::Running);
+        self.set(RunProgress { ahead: None, done: Some(done), stage, total });
     }
 }
 
@@ -359,7 +381,7 @@ pub(crate) async fn progress(
     let progress = active
         .map(|active| *active.progress.lock().unwrap_or_else(PoisonError::into_inner))
         .unwrap_or_default();
-    Ok(Json(progress))
+    Ok(Json(RunProgress { ahead: member.slot.ahead(&run), ..progress }))
 }
 
 /// `GET /v1/rooms/{id}/runs/{run}/text`

@@ -2,12 +2,11 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use glovebox_contract::key::PublicKey;
-use glovebox_contract::name::{Alias, AssetName, RoomId};
+use glovebox_contract::name::{Alias, AssetName, RoomId, RunId};
 use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::HOST_ALIAS;
 use glovebox_room::{Home, Room};
@@ -54,8 +53,8 @@ pub(crate) struct Slot {
     idle: Mutex<Idle>,
     /// Places for runs at once, given in the order of asking.
     pub(crate) places: Arc<Semaphore>,
-    /// Runs that wait for a place.
-    pub(crate) waiting: AtomicUsize,
+    /// Runs that wait for a place, in the order of asking.
+    waiting: Mutex<Vec<RunId>>,
 }
 
 /// Open values that nobody uses. Another process or thread may append meanwhile; whoever takes one
@@ -77,7 +76,7 @@ impl Slot {
             view: watch::Sender::new(View::of(room)),
             idle: Mutex::new(Idle { rooms: Vec::new(), since: Instant::now() }),
             places: Arc::new(Semaphore::new(runs_at_once)),
-            waiting: AtomicUsize::new(0),
+            waiting: Mutex::default(),
         }
     }
 
@@ -162,15 +161,28 @@ impl Slot {
         if idle.since < before { std::mem::take(&mut idle.rooms).len() } else { 0 }
     }
 
-    /// Takes a place in the queue for runs, unless it is full.
-    pub(crate) fn queue(&self, most: usize) -> bool {
-        let next = |waiting: usize| (waiting < most).then(|| waiting.saturating_add(1));
-        self.waiting.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).is_ok()
+    /// Puts a run into the queue, unless that is full.
+    pub(crate) fn queue(&self, run: RunId, most: usize) -> bool {
+        let mut waiting = self.waiting();
+        let fits = waiting.len() < most;
+        if fits {
+            waiting.push(run);
+        }
+        fits
     }
 
-    /// Leaves the queue.
-    pub(crate) fn leave_queue(&self) {
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
+    /// Takes it out again.
+    pub(crate) fn leave_queue(&self, run: &RunId) {
+        self.waiting().retain(|waiting| waiting != run);
+    }
+
+    /// How many runs are in the queue before this one; none when it is not in it.
+    pub(crate) fn ahead(&self, run: &RunId) -> Option<u64> {
+        self.waiting().iter().position(|waiting| waiting == run)?.try_into().ok()
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<RunId>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Idle> {

@@ -21,9 +21,9 @@ pub(crate) async fn submit(State(app): State<Arc<App>>, signed: Signed) -> Resul
     let member = signed.member(&app).await?;
     let envelope = signed.envelope()?;
     let body = envelope.unverified()?.body;
-    let own_call = match body {
+    let own_call = match &body {
         Body::Room(_) => Some("rooms"),
-        Body::Asset(AssetStatement::Table(_)) => Some("tables"),
+        Body::Asset(AssetStatement::Table(table)) if table.output.is_none() => Some("tables"),
         Body::Asset(AssetStatement::Volume(_)) => Some("volumes"),
         Body::Asset(AssetStatement::Notebook(_)) => Some("notebooks"),
         Body::Asset(AssetStatement::Library(_)) => Some("libraries"),

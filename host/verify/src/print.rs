@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use glovebox_contract::bundle::{
     CheckResult, ComponentUse, NamedOutput, Report, RunReport, RunResult, ShareReport, Verdict,
 };
-use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::receipt::EvidenceClass;
+use glovebox_contract::text::utc;
 use serde::Serialize;
 
 use crate::files::FileFinding;
@@ -116,6 +116,11 @@ fn print_run(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  notebook   {}, asked for by {}", run.notebook, run.runner)?;
     writeln!(out, "  revision   {}", run.revision)?;
     writeln!(out, "  component  {}", run.component)?;
+    for (party, rules) in &run.rules {
+        for rule in rules {
+            writeln!(out, "  approved   for {party} by its rule {rule}")?;
+        }
+    }
     if let Some(receipt) = &run.receipt {
         writeln!(out, "  receipt    {receipt}")?;
     }
@@ -147,18 +152,6 @@ fn print_share(share: &ShareReport, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Seconds since 1970 as a date and a time of day.
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (hours, minutes, seconds) = (rest / 3600, rest / 60 % 60, rest % 60);
-    match i32::try_from(days) {
-        Ok(days) => {
-            format!("{}T{hours:02}:{minutes:02}:{seconds:02}Z", ParameterValue::Date(days))
-        }
-        Err(_) => "the end of time".to_owned(),
-    }
 }
 
 /// Whether every receipt that names the file agrees on the table in it.

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use glovebox_contract::digest::Sha256Digest;
 use glovebox_contract::statement::{
-    AutoApproval, Body, Cancel, Grant, Recipient, Rule, Share, Shared, SharedRead,
+    AutoApproval, Body, Cancel, Conditions, Grant, Recipient, Rule, Share, Shared, SharedRead,
 };
 use support::{
     NOW, OUTPUT, Room, add_notebook, add_table, component, flights, hourly, key, name, notebook,
@@ -227,7 +227,8 @@ fn room_with_everything() -> Room {
     room.says("airline", add_table(flights()));
     room.says("weather", add_table(hourly()));
     let (author, id) = (Some(parse("partner")), parse("trusted"));
-    let rule = AutoApproval { author, id, runner: parse("weather") };
+    let conditions = Conditions { max_runs: Some(1), ..Conditions::default() };
+    let rule = AutoApproval { author, conditions, id, runner: parse("weather") };
     room.says("airline", Body::Rule(Rule::Add(rule)));
     room.says("partner", add_notebook(notebook("1.0.0")));
     room.review("weather", glovebox_contract::statement::Decision::Approve);
@@ -284,6 +285,8 @@ fn rules_cancelled_runs_and_shares_are_told() {
         "2 of approved revisions: 1 succeeded, 0 failed, 0 refused, 0 waiting, 0 without receipt, 1 cancelled",
     );
     says("  cancelled\n");
+    // The rule was good for this one run; that it is used up does not undo what it approved.
+    says("\n  approved   for airline by its rule trusted\n");
     says(
         "\nshare plain of weather for acme  read once\n  grant      the table weather.hourly, until 2026-01-02T00:00:00Z\n",
     );
@@ -292,6 +295,9 @@ fn rules_cancelled_runs_and_shares_are_told() {
     let outcome = files.verify(&["room.bundle", "--component", "notebook.wasm", "--json"]);
     let value: serde_json::Value = serde_json::from_str(&outcome.text).unwrap();
     assert_eq!(value["report"]["runs"][0]["result"], "cancelled");
+    assert_eq!(value["report"]["runs"][0].get("rules"), None);
+    let trusted = serde_json::json!({ "airline": ["trusted"] });
+    assert_eq!(value["report"]["runs"][1]["rules"], trusted);
     assert_eq!(value["report"]["shares"][0]["reads"], 1);
     assert_eq!(value["report"]["shares"][0]["grants"][0]["what"]["table"], "weather.hourly");
     assert_eq!(value["components"][0]["found"][0]["by_rule"]["airline"], "trusted");

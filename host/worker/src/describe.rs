@@ -3,10 +3,10 @@
 
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::event::Event;
-use glovebox_job::job::{DescribeJob, DescribeViewJob};
+use glovebox_job::job::{DescribeBrokeredJob, DescribeJob, DescribeViewJob};
 
-use crate::inputs::view_tables;
-use crate::work::{Failure, own_usage, query_files, query_format};
+use crate::inputs::{no_broker, view_tables};
+use crate::work::{self, Failure, own_usage, query_files, query_format};
 
 pub(crate) fn describe(
     job: &DescribeJob,
@@ -23,5 +23,15 @@ pub(crate) fn describe_view(
 ) -> Result<Event, Failure> {
     let tables = view_tables(&job.view, &job.definition, &mut descriptors)?;
     let columns = glovebox_query::describe_view(&job.definition.sql, tables)?;
+    Ok(Event::Described { columns, usage: own_usage() })
+}
+
+pub(crate) fn describe_brokered(
+    job: &DescribeBrokeredJob,
+    mut descriptors: ReceivedDescriptors,
+) -> Result<Event, Failure> {
+    let broker = work::broker(&job.broker, &mut descriptors)?.ok_or_else(no_broker)?;
+    let files = work::brokered_files(&job.files, &broker);
+    let columns = glovebox_query::describe_brokered(&files)?;
     Ok(Event::Described { columns, usage: own_usage() })
 }

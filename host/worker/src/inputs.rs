@@ -1,6 +1,7 @@
 //! The tables and views of a job as the query engine takes them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use glovebox_contract::column::Column;
 use glovebox_contract::grants::Grants;
@@ -8,14 +9,15 @@ use glovebox_contract::name::TableName;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::job::{self, TableFiles, TableRows, ViewDefinition};
-use glovebox_query::{Input, InputTable, InputView};
+use glovebox_query::{BrokeredTable, Broker, ForeignTable, Input, InputTable, InputView};
 
-use crate::work::{Failure, query_files, query_format};
+use crate::work::{Failure, brokered_files, query_files, query_format};
 
 /// An input of a run with what the run was granted of it.
 pub(crate) fn input(
     grants: &Grants,
     input: &job::InputTable,
+    broker: Option<&Arc<dyn Broker>>,
     descriptors: &mut ReceivedDescriptors,
 ) -> Result<Input, Failure> {
     let job::InputTable { renamed, rows, table: name } = input;
@@ -34,7 +36,27 @@ pub(crate) fn input(
             sql: definition.sql.clone(),
             tables: view_tables(name, definition, descriptors)?,
         }),
+        TableRows::Brokered(files) => Input::Brokered(BrokeredTable {
+            name: name.clone(),
+            granted,
+            renamed: renamed.clone(),
+            files: brokered_files(files, broker.ok_or_else(no_broker)?),
+        }),
+        TableRows::Foreign(job::ForeignTable { columns, table }) => {
+            Input::Foreign(ForeignTable {
+                name: name.clone(),
+                granted,
+                renamed: renamed.clone(),
+                columns: columns.clone(),
+                table: *table,
+                broker: Arc::clone(broker.ok_or_else(no_broker)?),
+            })
+        }
     })
+}
+
+pub(crate) fn no_broker() -> Failure {
+    Failure::new(ReasonCode::Internal, "the job has no socket to the broker")
 }
 
 /// The tables of a view, which the view may see whole.

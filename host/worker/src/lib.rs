@@ -8,6 +8,7 @@ pub mod content;
 pub mod jail;
 pub mod outputs;
 
+mod broker;
 mod compile;
 mod describe;
 mod entry;

@@ -20,7 +20,7 @@ use crate::libraries;
 use crate::log::EventLog;
 use crate::outputs::Outputs;
 use crate::volumes::Volumes;
-use crate::work::{Failure, Host, own_usage, read_whole};
+use crate::work::{self, Failure, Host, own_usage, read_whole};
 
 /// Rows of a batch that crosses to the guest, unless the guest asks for fewer.
 const BATCH_ROWS: usize = 8_192;
@@ -84,8 +84,9 @@ fn session(
 ) -> Result<Session, Failure> {
     let limits = job.grants.limits();
     let mut tables = Vec::with_capacity(job.inputs.len());
+    let broker = work::broker(&job.broker, descriptors)?;
     for input in &job.inputs {
-        tables.push(inputs::input(&job.grants, input, descriptors)?);
+        tables.push(inputs::input(&job.grants, input, broker.as_ref(), descriptors)?);
     }
     if tables.len() != job.grants.tables().len() {
         return Err(Failure::new(ReasonCode::Internal, "an input table is missing from the job"));

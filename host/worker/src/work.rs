@@ -1,17 +1,22 @@
 //! The one job of a worker, from the job message to the last event.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use glovebox_contract::reason::ReasonCode;
+use glovebox_job::broker::PATIENCE;
 use glovebox_job::channel::{ChannelError, WorkerChannel};
 use glovebox_job::descriptors::{DescriptorError, DescriptorIndex, ReceivedDescriptors};
 use glovebox_job::event::{Event, ResourceUsage};
 use glovebox_job::job::{self, Job};
 use glovebox_job::text::{MAX_DETAIL_BYTES, clean_lines};
+use glovebox_query::Broker;
 use glovebox_sandbox::services::HostError;
 use nix::sys::resource::UsageWho;
 
+use crate::broker::SocketBroker;
 use crate::entry::Started;
 use crate::{compile, describe, panic, run, usage};
 
@@ -70,6 +75,7 @@ pub(crate) fn work(started: Started) -> Result<(), ChannelError> {
         Job::Compile(job) => compile::compile(&job, descriptors),
         Job::Describe(job) => describe::describe(&job, descriptors),
         Job::DescribeView(job) => describe::describe_view(&job, descriptors),
+        Job::DescribeBrokered(job) => describe::describe_brokered(&job, descriptors),
     }))
     .unwrap_or_else(|_| {
         let detail = format!("the worker panicked at {}", panic::first_place());
@@ -108,6 +114,44 @@ pub(crate) fn query_files(
         Ok(glovebox_query::InputFile { file: opened, bytes: file.bytes })
     };
     files.iter().map(take).collect()
+}
+
+/// The broker behind sockets that came with the job; none when there is no socket.
+pub(crate) fn broker(
+    sockets: &[DescriptorIndex],
+    descriptors: &mut ReceivedDescriptors,
+) -> Result<Option<Arc<dyn Broker>>, Failure> {
+    let take = |socket: &DescriptorIndex| Ok(OwnedFd::from(descriptors.take(*socket)?).into());
+    let sockets: Vec<UnixStream> = sockets.iter().map(take).collect::<Result<_, Failure>>()?;
+    if sockets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(SocketBroker::new(sockets, PATIENCE))))
+}
+
+/// The query engine's view of files that the broker reads.
+pub(crate) fn brokered_files(
+    files: &job::BrokeredFiles,
+    broker: &Arc<dyn Broker>,
+) -> glovebox_query::BrokeredFiles {
+    let job::BrokeredFiles { evolving, file_columns, files, format, partition_columns, table } =
+        files;
+    glovebox_query::BrokeredFiles {
+        broker: Arc::clone(broker),
+        table: *table,
+        format: query_format(*format),
+        file_columns: file_columns.clone(),
+        partition_columns: partition_columns.clone(),
+        evolving: *evolving,
+        files: files
+            .iter()
+            .map(|file| glovebox_query::BrokeredFile {
+                bytes: file.bytes,
+                has_deleted_rows: file.has_deleted_rows,
+                partition: file.partition.clone(),
+            })
+            .collect(),
+    }
 }
 
 /// The whole content of a file that came with the job and has `bytes` bytes.

@@ -311,6 +311,7 @@ impl Run {
         let grants: Grants = serde_json::from_value(self.grants.clone()).expect("grants");
         let copy = |file: &File| file.try_clone().expect("a copy");
         let job = Job::Run(Box::new(RunJob {
+            broker: Vec::new(),
             computation: Blake3Digest::of(b"computation"),
             functions: Default::default(),
             grants,

@@ -78,10 +78,15 @@ class Server:
 
 
 class Host:
-    def __init__(self, world):
+    def __init__(self, world, name="host", serve=(), tls=False):
         self.world = world
-        self.home = world.directory / "host"
+        self.name = name
+        self.scheme = "https" if tls else "http"
+        self.words = [str(word) for word in serve]
+        self.home = world.directory / name
         self.home.mkdir()
+        if tls:
+            self.words += self.certify()
         self.port = 0
         self.server = None
         self.start()
@@ -89,17 +94,31 @@ class Host:
     def start(self):
         command = [GLOVEBOX, "--home", self.home, "--json", "serve",
                    "--listen", f"{HOST_ADDRESS}:{self.port}",
-                   "--public-url", f"http://{HOST_ADDRESS}:{self.port}"]
+                   "--public-url", self.url, *self.words]
         if self.port == 0:
             # The address is in every signed URL, so it has to be known before the start.
             self.port = free_port(HOST_ADDRESS)
             command = [str(word).replace(f"{HOST_ADDRESS}:0", f"{HOST_ADDRESS}:{self.port}")
                        for word in command]
-        self.server = Server(command, clean_environment(self.home), self.world.directory / "host.log")
+        self.server = Server(command, clean_environment(self.home),
+                             self.world.directory / f"{self.name}.log")
 
     @property
     def url(self):
-        return f"http://{HOST_ADDRESS}:{self.port}"
+        return f"{self.scheme}://{HOST_ADDRESS}:{self.port}"
+
+    def certify(self):
+        """A certificate for this address, and the authority that parties trust."""
+        authority, secrets = self.world.authority, self.world.directory / "tls"
+        certificate, key = secrets / "cert.pem", secrets / "cert.key"
+        if not authority.exists():
+            secrets.mkdir()
+            run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-subj", "/CN=host", "-addext", f"subjectAltName=IP:{HOST_ADDRESS}", "-days", "2",
+                "-addext", "basicConstraints=critical,CA:FALSE",
+                "-keyout", key, "-out", certificate, capture_output=True)
+            authority.write_bytes(certificate.read_bytes())
+        return ["--tls-cert", certificate, "--tls-key", key]
 
     def kill_and_restart(self):
         self.server.kill()
@@ -138,8 +157,11 @@ class Party:
             words += ["--host", self.world.host.url]
         if json_output:
             words.append("--json")
+        environment = clean_environment(self.home)
+        if host and self.world.authority.exists():
+            environment["GLOVEBOX_CA"] = str(self.world.authority)
         done = subprocess.run([str(word) for word in self.command(*words)], cwd=self.home,
-                              env=clean_environment(self.home), capture_output=True, text=True)
+                              env=environment, capture_output=True, text=True)
         if check:
             assert done.returncode == 0, f"glovebox {words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         else:
@@ -171,11 +193,12 @@ class Party:
 
 
 class World:
-    def __init__(self, directory):
+    def __init__(self, directory, serve=(), tls=False):
         self.directory = Path(directory)
+        self.authority = self.directory / "authority.pem"
         self.network = Network()
         self.parties = []
-        self.host = Host(self)
+        self.host = Host(self, serve=serve, tls=tls)
 
     def party(self, alias, remote=False):
         self.parties.append(Party(self, alias, remote))

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::envelope::Envelope;
-use glovebox_contract::name::Identifier;
+use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::statement::FileDigest;
 use serde::{Deserialize, Serialize};
 
-/// The files of a table or of a view, uploaded by the caller: the body of
+use super::Secrets;
+
+/// The files of a table or of a view, uploaded by the caller, or where they are: the body of
 /// `POST /v1/rooms/{id}/describe`. What the files are called stays with the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,9 +25,60 @@ pub struct TableFiles {
     /// The files of a table, at most [`crate::limits::MAX_TABLE_FILES`]; none for a view.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<UploadedFile>,
+    /// Where the table is, when it is elsewhere: then nothing is uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemotePlace>,
     /// The view, when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<ViewFiles>,
+}
+
+/// A table that is elsewhere, and that the host reads there at each run. None of it is in a
+/// statement, nor told to anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemotePlace {
+    /// What opens it, when it needs something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Secrets>,
+    /// Format of plain files, found by their names when absent: `parquet`, `csv`, `ndjson` or
+    /// `arrow-ipc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Which partitions are offered; all when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<PartitionChoice>,
+    /// A URL such as `s3://bucket/folder`, without user or password.
+    pub place: String,
+}
+
+/// Partitions of a table: those where the column has one of the values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionChoice {
+    /// The partition column.
+    pub column: String,
+    /// Texts of its values, at least one.
+    pub values: Vec<String>,
+}
+
+/// Gives a table that is elsewhere another credential: the body of
+/// `POST /v1/rooms/{id}/credentials`. The answer is [`CredentialReplaced`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplaceCredential {
+    /// What opens the table from now on.
+    pub credentials: Secrets,
+    /// The table, the caller's own.
+    pub table: TableName,
+}
+
+/// The table was opened with its new credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialReplaced {
+    /// The table.
+    pub table: TableName,
 }
 
 /// A view: SQL over files.

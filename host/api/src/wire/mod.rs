@@ -3,10 +3,15 @@
 mod assets;
 mod rooms;
 mod runs;
+mod secrets;
 
-pub use assets::{AddAsset, AddTable, Described, TableFiles, UploadedFile, ViewFiles};
+pub use assets::{
+    AddAsset, AddTable, CredentialReplaced, Described, PartitionChoice, RemotePlace,
+    ReplaceCredential, TableFiles, UploadedFile, ViewFiles,
+};
 pub use rooms::{CreatedRoom, LogPage, LogQuery, RoomList, RoomSummary, RoomsQuery, Taken};
 pub use runs::{DisplayedCell, LogLevel, LogLine, RunProgress, RunStage, RunText, StartedRun};
+pub use secrets::Secrets;
 
 use glovebox_contract::key::PublicKey;
 use serde::{Deserialize, Serialize};

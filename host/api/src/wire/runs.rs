@@ -19,6 +19,9 @@ pub struct StartedRun {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunProgress {
+    /// While it is queued: how many runs of the room were asked for before it and wait, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<u64>,
     /// How much of the stage is done, in the units of `total`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,

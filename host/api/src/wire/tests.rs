@@ -40,9 +40,15 @@ fn shapes() {
     assert_eq!(round_trip(&RoomsQuery::default()), "{}");
     assert_eq!(round_trip(&RoomList { next_page_token: None, rooms: vec![] }), r#"{"rooms":[]}"#);
     assert_eq!(round_trip(&RunProgress::default()), "{}");
-    let progress =
-        RunProgress { stage: Some(RunStage::ReadingInputs), done: Some(1), total: Some(2) };
+    let progress = RunProgress {
+        stage: Some(RunStage::ReadingInputs),
+        done: Some(1),
+        total: Some(2),
+        ahead: None,
+    };
     assert_eq!(round_trip(&progress), r#"{"done":1,"stage":"reading-inputs","total":2}"#);
+    let queued = RunProgress { ahead: Some(3), ..RunProgress::default() };
+    assert_eq!(round_trip(&queued), r#"{"ahead":3}"#);
 }
 
 #[test]
@@ -52,9 +58,28 @@ fn tables_and_views() {
     let tables = [("a".parse().unwrap(), vec![file("a.csv"), file("b.csv")])].into();
     let view = Some(ViewFiles { sql: "SELECT 1".into(), tables });
     let aliases = [("shown".to_owned(), "in file".to_owned())].into();
-    round_trip(&TableFiles { view, aliases, files: vec![] });
+    round_trip(&TableFiles { view, aliases, ..TableFiles::default() });
     let nested = r#"{"files":[{"name":"a","digest":{"bytes":1},"path":"/etc"}]}"#;
     assert!(serde_json::from_str::<TableFiles>(nested).is_err());
+}
+
+#[test]
+fn tables_that_are_elsewhere() {
+    let remote = RemotePlace {
+        credentials: Some(Secrets::new([("password".into(), "horse".into())].into())),
+        format: Some("csv".into()),
+        partitions: vec![PartitionChoice { column: "year".into(), values: vec!["2013".into()] }],
+        place: "s3://bucket/a".into(),
+    };
+    let files = TableFiles { remote: Some(remote), ..TableFiles::default() };
+    assert_eq!(
+        round_trip(&files),
+        r#"{"remote":{"credentials":{"password":"horse"},"format":"csv","partitions":[{"column":"year","values":["2013"]}],"place":"s3://bucket/a"}}"#
+    );
+    assert!(!format!("{files:?}").contains("horse"));
+    let table = "a.t".parse().unwrap();
+    let credentials = Secrets::new([("user".into(), "me".into())].into());
+    round_trip(&ReplaceCredential { credentials, table });
 }
 
 #[test]

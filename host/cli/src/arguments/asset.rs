@@ -3,40 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use glovebox_contract::name::{Alias, Identifier, TableName};
+use glovebox_contract::digest::Blake3Digest;
+use glovebox_contract::name::{Alias, AssetName, Identifier, TableName};
 
-use super::bindings::{parse_alias, parse_view_table};
+use super::bindings::parse_view_table;
 use super::{BindingOption, JoinKeyOption, Moment, OutputOf, RoomOnly, Signer};
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Table {
-    /// Offer a table. Its rows stay where they are and are read at each run.
-    Add {
-        #[command(flatten)]
-        room: RoomOnly,
-        /// Name in the room: your alias, a dot, the table.
-        table: TableName,
-        /// A Parquet, CSV, NDJSON or Arrow IPC file, or a directory of them.
-        #[arg(long)]
-        from: PathBuf,
-        /// Publish a column of the files under another name, as NAME=COLUMN; repeat for more.
-        /// Nobody else learns what it is called in the files.
-        #[arg(long = "alias", value_name = "NAME=COLUMN", value_parser = parse_alias)]
-        aliases: Vec<(String, String)>,
-        /// Offer these columns only, by their published names.
-        #[arg(long, value_delimiter = ',')]
-        columns: Option<Vec<String>>,
-        /// How a column of join keys was hashed, as COLUMN=PROFILE:KIND or, with a key,
-        /// COLUMN=PROFILE:KIND:KEYFILE; repeat for more.
-        #[arg(long = "join-key", value_name = "COLUMN=PROFILE:KIND[:KEYFILE]")]
-        join_keys: Vec<JoinKeyOption>,
-        /// What the table holds.
-        #[arg(long, default_value = "")]
-        description: String,
-        #[command(flatten)]
-        signer: Signer,
-    },
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum View {
@@ -122,6 +93,25 @@ pub(crate) enum Notebook {
         /// from now, as `30d`.
         #[arg(long, value_name = "TIME")]
         cutover: Option<Moment>,
+        #[command(flatten)]
+        signer: Signer,
+    },
+    /// Say that a revision of your notebook is going to end, or end it. Everyone sees it, and whoever
+    /// runs it is warned. Offering the same version again takes it back.
+    Deprecate {
+        #[command(flatten)]
+        room: RoomOnly,
+        /// Name of the notebook.
+        notebook: AssetName,
+        /// Digest of the revision.
+        revision: Blake3Digest,
+        /// When it ends: a Unix time in seconds, `YYYY-MM-DD`, or how long from now, as `30d`
+        /// [default: never].
+        #[arg(long, value_name = "TIME")]
+        until: Option<Moment>,
+        /// Why, and what to use in its place.
+        #[arg(long, default_value = "")]
+        note: String,
         #[command(flatten)]
         signer: Signer,
     },

@@ -109,6 +109,10 @@ pub(crate) struct Review {
     /// A remark that all collaborators can read.
     #[arg(long, default_value = "")]
     pub(crate) comment: String,
+    /// Show first what changed since the revision that you approved last, and at a terminal ask. An
+    /// approval shows it in any case.
+    #[arg(long)]
+    pub(crate) diff: bool,
     #[command(flatten)]
     pub(crate) signer: Signer,
 }

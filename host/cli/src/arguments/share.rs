@@ -1,49 +1,18 @@
-//! What can be said about sharing and about approving in advance.
+//! What can be said about sharing.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use glovebox_contract::name::{Alias, AssetName, TableName};
+use glovebox_contract::name::{AssetName, TableName};
 
 use super::{Moment, ReadRoom, RoomOnly, Signer, Span};
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Rule {
-    /// Approve every revision that is offered from now on and that only these collaborators run,
-    /// without a look at it. Your rejection or revocation of a revision outweighs your rules.
-    Add {
-        #[command(flatten)]
-        room: RoomOnly,
-        /// Name of the rule; a rule of yours with this name is replaced.
-        rule: AssetName,
-        /// The collaborator who may run it. A notebook of several runners needs a rule for each.
-        #[arg(long, value_name = "ALIAS")]
-        runner: Alias,
-        /// Whose notebooks [default: everyone's].
-        #[arg(long, value_name = "ALIAS")]
-        author: Option<Alias>,
-        #[command(flatten)]
-        signer: Signer,
-    },
-    /// List the rules of a room, everyone's.
-    List(ReadRoom),
-    /// Take a rule of yours back: what it approved is no longer approved by it.
-    Remove {
-        #[command(flatten)]
-        room: RoomOnly,
-        /// Name of the rule.
-        rule: AssetName,
-        #[command(flatten)]
-        signer: Signer,
-    },
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Share {
     /// Make a recipient, or give it another token: writes a profile file that any Delta Sharing
     /// client opens. The token is made here; the room learns its SHA-256 digest only.
     Recipient(NewRecipient),
-    /// Let a recipient read outputs that you may read, or a table of yours.
+    /// Let a recipient read outputs that you may read, a table of yours, or what happened.
     Grant {
         #[command(flatten)]
         room: RoomOnly,
@@ -109,4 +78,8 @@ pub(crate) struct SharedWhat {
     /// A table of yours.
     #[arg(long, value_name = "TABLE")]
     pub(crate) table: Option<TableName>,
+    /// What happened in the room, what was run and what it used: the tables `audit.events` and
+    /// `audit.runs`.
+    #[arg(long)]
+    pub(crate) events: bool,
 }

@@ -84,9 +84,14 @@ fn revisions(context: &Context, diff: &Diff) -> Result<Compared> {
             anyhow!("nothing was approved before this revision: `glovebox inspect` shows it whole")
         })?,
     };
+    compare(&room, old, new)
+}
+
+/// What changed between two versions as they fit the room now.
+pub(crate) fn compare(room: &OpenRoom, old: &Version, new: &Version) -> Result<Compared> {
     let (old_facts, new_facts) = (bound(old)?, bound(new)?);
     let changes = between_revisions(old_facts, new_facts);
-    Ok(Compared { old: side(&room, old)?, new: side(&room, new)?, changes })
+    Ok(Compared { old: side(room, old)?, new: side(room, new)?, changes })
 }
 
 fn version<'a>(notebook: &'a Notebook, digest: &Blake3Digest) -> Result<&'a Version> {

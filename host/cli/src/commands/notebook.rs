@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use glovebox_contract::manifest::Manifest;
 use glovebox_contract::name::{Alias, TableName};
 use glovebox_contract::state::RevisionStatus;
-use glovebox_contract::statement::{AssetStatement, NotebookAsset, TableBinding};
+use glovebox_contract::statement::{AssetStatement, Body, Deprecate, NotebookAsset, TableBinding};
 use serde_json::json;
 
 use super::room::newest_revision;
@@ -22,6 +22,15 @@ pub(crate) fn run(context: &Context, command: &Notebook) -> Result<ExitCode> {
         Notebook::Add { room, component, runners, bindings, cutover, signer } => {
             let bindings = bound(bindings)?;
             add(context, room, component, (runners, bindings), cutover.as_ref(), signer)?;
+        }
+        Notebook::Deprecate { room, notebook, revision, until, note, signer } => {
+            let deprecate = Deprecate {
+                notebook: notebook.clone(),
+                note: note.clone(),
+                revision: *revision,
+                until: until.map(|moment| moment.from(context::now())),
+            };
+            say(context, room, deprecate, signer)?;
         }
         Notebook::Result { of, output } => super::result::run(context, of, output.as_deref())?,
     }
@@ -56,6 +65,22 @@ fn add(
     }));
     room.add_component(context, &party, asset, (component, &bytes))?;
     report(context, &room, &manifest, party.alias.as_str())
+}
+
+/// Deprecates a revision.
+fn say(context: &Context, room: &RoomOnly, deprecate: Deprecate, signer: &Signer) -> Result<()> {
+    let (mut room, party) = context.act(room, signer)?;
+    let Deprecate { notebook, revision, until, .. } = deprecate.clone();
+    let body = Body::Deprecate(deprecate);
+    let summary = body.summary();
+    room.say(&party, body)?;
+    if context.json() {
+        return print_json(
+            &json!({ "notebook": notebook, "revision": revision, "until": until, "says": summary }),
+        );
+    }
+    println!("{} {summary}", party.alias);
+    Ok(())
 }
 
 fn report(context: &Context, room: &OpenRoom, manifest: &Manifest, author: &str) -> Result<()> {
@@ -97,7 +122,7 @@ fn is_approved(room: &OpenRoom, manifest: &Manifest) -> bool {
 
 /// What `--bind` says of each input. An input of which only columns are bound is the table of its
 /// own name.
-fn bound(options: &[BindingOption]) -> Result<BTreeMap<TableName, TableBinding>> {
+pub(crate) fn bound(options: &[BindingOption]) -> Result<BTreeMap<TableName, TableBinding>> {
     let mut tables = BTreeMap::new();
     let mut columns: BTreeMap<&TableName, BTreeMap<String, String>> = BTreeMap::new();
     for option in options {

@@ -13,6 +13,7 @@ use glovebox_contract::state::RoomState;
 use glovebox_contract::statement::{Body, Pause, Resume, Statement};
 use glovebox_room::RoomError;
 use serde_json::json;
+pub(crate) use show::deprecated;
 
 use crate::arguments::{Room, RoomOnly, Signer};
 use crate::context::{self, Context};

@@ -8,7 +8,8 @@ use anyhow::Result;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{AssetName, Identifier};
 use glovebox_contract::receipt::{Outcome, Receipt};
-use glovebox_contract::statement::RunRequest;
+use glovebox_contract::state::Version;
+use glovebox_contract::statement::{Pin, RunRequest};
 use glovebox_job::event::LogLevel;
 use glovebox_room::RoomError;
 use glovebox_room::run::{RunObserver, RunStage};
@@ -16,6 +17,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::arguments::Run;
+use crate::commands::room::deprecated;
 use crate::context::{Context, Party};
 use crate::failure::Refused;
 use crate::host::{EndedRun, OpenRoom};
@@ -44,6 +46,7 @@ pub(super) fn run_in(
     run: &Wanted<'_>,
 ) -> Result<ExitCode> {
     let request = request(&room, party, run)?;
+    warn_of_end(context, &room, &request);
     let mut watch = Watch::new(context.quiet(), run.notebook.as_str());
     let started = Instant::now();
     let ended = room.run(context, party, request, &mut watch);
@@ -96,13 +99,30 @@ fn request(room: &OpenRoom, party: &Party, run: &Wanted<'_>) -> Result<RunReques
     Ok(RunRequest { notebook: run.notebook.clone(), parameters, revision })
 }
 
+/// Says when the author gives the revision up.
+fn warn_of_end(context: &Context, room: &OpenRoom, request: &RunRequest) {
+    let notebook = room.state().notebook(&request.notebook).ok();
+    let version = notebook.and_then(|notebook| notebook.version(&request.revision));
+    if let Some(deprecation) = version.and_then(Version::deprecation)
+        && !context.quiet()
+    {
+        eprintln!("warning: {} is {}", request.notebook, deprecated(deprecation));
+    }
+}
+
 fn print_receipt(ended: &EndedRun) {
     let receipt: &Receipt = &ended.receipt;
     println!("run      {} of {}: {}", ended.run, receipt.notebook, receipt.outcome);
     println!("revision {}", receipt.revision);
     for (table, snapshot) in &receipt.inputs {
         for file in &snapshot.files {
-            println!("read     {table}: {} {}", terminal::bytes(file.bytes), file.digest);
+            let pinned = match snapshot.pin {
+                Pin::Content => terminal::bytes(file.bytes),
+                // How much a database has, nobody counted.
+                Pin::Version if file.bytes == 0 => "at version".into(),
+                Pin::Version => format!("{} at version", terminal::bytes(file.bytes)),
+            };
+            println!("read     {table}: {pinned} {}", file.digest);
         }
     }
     for (name, file) in receipt.outputs().into_iter().flatten() {
@@ -144,6 +164,11 @@ impl RunObserver for Watch {
             RunStage::Publishing => "checking and publishing outputs",
         };
         self.bar.set_message(format!("{}: {text}", self.notebook));
+    }
+
+    fn waits_behind(&mut self, runs: u64) {
+        let before = if runs == 0 { String::new() } else { format!(", {runs} before it") };
+        self.bar.set_message(format!("{}: queued{before}", self.notebook));
     }
 
     fn progress(&mut self, done: u64, total: Option<u64>) {

@@ -53,7 +53,7 @@ fn outcome(run: &Run) -> String {
         RunStatus::Started if run.cancelled() => "cancelled, ending".into(),
         RunStatus::Started => "running".into(),
         RunStatus::Requested if run.cancelled() => "cancelled".into(),
-        RunStatus::Requested => "asked for".into(),
+        RunStatus::Requested => "queued".into(),
         RunStatus::Refused { reason, .. } => format!("refused: {reason}"),
     }
 }
@@ -66,7 +66,7 @@ pub(crate) fn as_json(run: &Run) -> Value {
             Outcome::Failed { reason } => ("failed", Some(*reason)),
         },
         RunStatus::Started => ("running", None),
-        RunStatus::Requested => ("requested", None),
+        RunStatus::Requested => ("queued", None),
         RunStatus::Refused { reason, .. } => ("refused", Some(*reason)),
     };
     json!({

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
+use glovebox_broker::SourcePolicy;
 use glovebox_contract::key::PublicKey;
-use glovebox_server::{Bound, Config, Tls};
+use glovebox_server::{Bound, Config, PartyLimits, Tls};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -25,14 +26,20 @@ pub(crate) fn run(context: &Context, serve: &Serve) -> Result<ExitCode> {
     let mut config = Config::new(
         serve.listen.clone(),
         context.home_path().to_owned(),
-        context.worker_settings()?,
+        context.worker_settings_with(SourcePolicy { allow: serve.allow_sources.clone() })?,
     );
+    config.sealing_key = context.sealing_key()?;
     if let (Some(cert), Some(key)) = (&serve.tls_cert, &serve.tls_key) {
         config.tls = Some(Tls { cert: cert.clone(), key: key.clone() });
     }
     if let Some(url) = &serve.public_url {
         config.public_url = Some(url.parse().with_context(|| format!("`{url}` is not a URL"))?);
     }
+    config.limits.party = PartyLimits {
+        runs_at_once: serve.max_concurrent_runs_per_party,
+        runs_per_day: serve.quota_runs_per_day,
+        cpu_seconds_per_day: serve.quota_cpu_seconds_per_day,
+    };
     config.creators = serve.creators.as_deref().map(creators).transpose()?;
     let (json, scheme) = (context.json(), if config.tls.is_some() { "https" } else { "http" });
     config.bound = Some(Box::new(move |bound| announce(json, scheme, &bound)));

@@ -130,8 +130,9 @@ fn shared(state: &RoomState, what: &SharedWhat) -> Result<Shared> {
     match (&what.output, &what.table) {
         (Some(output), _) => shared_output(state, output),
         (None, Some(table)) => Ok(Shared::Table { table: table.clone() }),
+        (None, None) if what.events => Ok(Shared::Events {}),
         // clap lets nothing else through.
-        (None, None) => bail!("say what is shared: `--output` or `--table`"),
+        (None, None) => bail!("say what is shared: `--output`, `--table` or `--events`"),
     }
 }
 

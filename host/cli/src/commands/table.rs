@@ -1,5 +1,10 @@
 //! `glovebox table`: offers a table to a room.
 
+mod credentials;
+mod derived;
+mod place;
+mod show;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -10,23 +15,45 @@ use glovebox_contract::name::TableName;
 use glovebox_contract::statement::TableAsset;
 use serde_json::json;
 
-use crate::arguments::{JoinKeyOption, Table};
+use crate::arguments::{AddTable, JoinKeyOption, Table};
 use crate::commands::keys;
 use crate::context::{Context, Party};
-use crate::host::{OfferedRows, OpenRoom, RowSource, Rows};
+use crate::host::{OfferedRows, OpenRoom, RowSource, select};
 use crate::terminal::{self, plain, print_json};
 
 pub(crate) fn run(context: &Context, command: &Table) -> Result<ExitCode> {
-    let Table::Add { room, table, from, aliases, columns, join_keys, description, signer } =
-        command;
+    match command {
+        Table::Add(add) => self::add(context, add)?,
+        Table::Credentials { room, table, credentials, signer } => {
+            let credential = credentials::read(credentials)?;
+            let (mut room, party) = context.act(room, signer)?;
+            room.replace_credential(context, &party, table, credential)?;
+            match context.json() {
+                true => print_json(&json!({ "table": table }))?,
+                false => println!("{table} is opened with these credentials from now on"),
+            }
+        }
+        Table::Show { room, table } => return show::run(context, room, table.as_ref()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn add(context: &Context, add: &AddTable) -> Result<()> {
+    let AddTable { room, table, from, aliases, columns, join_keys, description, signer } = add;
     let (mut room, party) = context.act(room, signer)?;
-    let source = RowSource { name: table, aliases: published(aliases)?, rows: Rows::Files(from) };
-    let doing = format!("reading the columns of {}", from.display());
-    let described = room.describe(context, source, &doing)?;
     let columns = columns.as_deref().unwrap_or_default();
     let offer = Offer { name: table, columns, join_keys, description };
-    offer.make(context, &mut room, &party, &described)?;
-    Ok(ExitCode::SUCCESS)
+    match (&from.from_output, &from.from) {
+        (Some(output), _) => derived::make(context, &mut room, &party, &offer, output),
+        (None, Some(path)) => {
+            let rows = place::find(from, path, matches!(room, OpenRoom::Local(_)))?;
+            let source = RowSource { name: table, aliases: published(aliases)?, rows };
+            let doing = format!("reading the columns of {}", path.display());
+            let described = room.describe(context, source, &doing)?;
+            offer.make(context, &mut room, &party, &described)
+        }
+        (None, None) => bail!("where the table is, `--from` says"),
+    }
 }
 
 /// What a party offers of a table or a view.
@@ -39,6 +66,11 @@ pub(super) struct Offer<'a> {
 }
 
 impl Offer<'_> {
+    /// The offered ones of `columns`.
+    fn select_from(&self, columns: &[Column]) -> Result<Vec<Column>> {
+        select(columns, self.columns)
+    }
+
     /// Signs the offer, makes it, and says what is offered.
     pub(super) fn make(
         &self,
@@ -47,7 +79,7 @@ impl Offer<'_> {
         party: &Party,
         described: &OfferedRows,
     ) -> Result<()> {
-        let offered = described.select(self.columns)?;
+        let offered = self.select_from(&described.columns)?;
         let join_keys = keys::declarations(self.join_keys)?;
         check_join_keys(&join_keys, &offered)?;
         let asset = TableAsset {
@@ -55,6 +87,7 @@ impl Offer<'_> {
             description: self.description.to_owned(),
             join_keys,
             name: self.name.clone(),
+            output: None,
             view: described.definition,
         };
         room.add_table(party, asset.clone(), described)?;
@@ -84,15 +117,14 @@ fn report(
             "join_keys": join_keys,
             "files": described.files,
             "bytes": described.bytes,
+            "pin": if described.elsewhere { "version" } else { "content" },
         }));
     }
     println!(
-        "{} offers {}{name} ({} in {} file{})",
+        "{} offers {}{name} ({})",
         party.alias,
         if view.is_some() { "the view " } else { "" },
-        terminal::bytes(described.bytes),
-        described.files,
-        if described.files == 1 { "" } else { "s" }
+        size(described)
     );
     println!("  offered:  {}", plain(&terminal::columns(offered)));
     if let Some(definition) = view {
@@ -101,6 +133,9 @@ fn report(
     for (name, column) in &described.aliases {
         println!("  {} is `{}` in the files; nobody else is told", plain(name), plain(column));
     }
+    if described.elsewhere {
+        println!("  pinned:   by version; the host reads it where it is, at each run");
+    }
     if !withheld.is_empty() {
         println!("  withheld: {}", plain(&withheld.join(", ")));
     }
@@ -108,6 +143,15 @@ fn report(
         println!("  {}: {}", plain(column), keys::described(declared));
     }
     Ok(())
+}
+
+/// How much there is, as far as anybody has counted.
+fn size(described: &OfferedRows) -> String {
+    match described.files {
+        0 => "in a database".into(),
+        1 => format!("{} in 1 file", terminal::bytes(described.bytes)),
+        files => format!("{} in {files} files", terminal::bytes(described.bytes)),
+    }
 }
 
 /// The aliases by published name, each given once.

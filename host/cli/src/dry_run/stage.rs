@@ -117,6 +117,7 @@ impl Stage {
             description: String::new(),
             join_keys: BTreeMap::new(),
             name: table.clone(),
+            output: None,
             view: None,
         }));
         let owner: Alias = table.schema().parse()?;

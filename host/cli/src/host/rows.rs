@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use glovebox_api::wire::{TableFiles, UploadedFile, ViewFiles};
+use glovebox_api::wire::{
+    PartitionChoice, RemotePlace, Secrets, TableFiles, UploadedFile, ViewFiles,
+};
 use glovebox_client::RemoteRoom;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{Identifier, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
+use glovebox_job::job::FileFormat;
 use glovebox_room::RoomError;
+use glovebox_room::remote::{Credential, Origin, PartitionFilter, RemoteOffer};
 use glovebox_room::tables::DescribedTable;
 
 use super::{OpenRoom, files};
@@ -28,8 +32,10 @@ pub(crate) struct RowSource<'a> {
 
 /// Where rows are.
 pub(crate) enum Rows<'a> {
-    /// In a file or a folder of files.
-    Files(&'a Path),
+    /// In a file or a folder of files, of this format if their names do not say it.
+    Files(&'a Path, Option<FileFormat>),
+    /// Elsewhere.
+    Elsewhere(Box<RemoteOffer>),
     /// In what SQL makes of files.
     View { sql: &'a str, tables: BTreeMap<Identifier, PathBuf> },
 }
@@ -43,6 +49,8 @@ pub(crate) struct OfferedRows {
     pub(crate) bytes: u64,
     /// Digest of a view's query.
     pub(crate) definition: Option<Blake3Digest>,
+    /// Whether they are elsewhere: runs pin versions, not the content of files.
+    pub(crate) elsewhere: bool,
     place: Place,
 }
 
@@ -51,23 +59,20 @@ enum Place {
     Remote(TableFiles),
 }
 
-impl OfferedRows {
-    /// The columns with these names, in the order of the names; all columns when none are named.
-    pub(crate) fn select(&self, names: &[String]) -> Result<Vec<Column>> {
-        if names.is_empty() {
-            return Ok(self.columns.clone());
-        }
-        let find = |name: &String| {
-            self.columns.iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
-                let known: Vec<_> =
-                    self.columns.iter().map(|column| format!("`{}`", column.name)).collect();
-                let known = known.join(", ");
-                let what = format!("the files have no column `{name}`; they have {known}");
-                RoomError::new(ReasonCode::NotFound, what).into()
-            })
-        };
-        names.iter().map(find).collect()
+/// Those of `columns` with these names, in the order of the names; all when none are named.
+pub(crate) fn select(columns: &[Column], names: &[String]) -> Result<Vec<Column>> {
+    if names.is_empty() {
+        return Ok(columns.to_vec());
     }
+    let find = |name: &String| {
+        columns.iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
+            let known: Vec<_> = columns.iter().map(|column| format!("`{}`", column.name)).collect();
+            let known = known.join(", ");
+            let what = format!("there is no column `{name}`; there are {known}");
+            RoomError::new(ReasonCode::NotFound, what).into()
+        })
+    };
+    names.iter().map(find).collect()
 }
 
 impl OpenRoom {
@@ -85,6 +90,30 @@ impl OpenRoom {
         };
         bar.finish_and_clear();
         described
+    }
+
+    /// Gives a table of the party that is elsewhere another credential.
+    pub(crate) fn replace_credential(
+        &mut self,
+        context: &Context,
+        party: &Party,
+        table: &TableName,
+        credential: Credential,
+    ) -> Result<()> {
+        let bar = terminal::spinner(context.quiet(), "opening the table with them");
+        let replaced = match self {
+            Self::Remote(room) => {
+                room.replace_credential(table, secrets(&credential)).map_err(Into::into)
+            }
+            Self::Local(room) => {
+                let origin = Origin::Operator;
+                let new = room.new_credential(&party.alias, table, credential, origin)?;
+                let checked = new.checked(&context.worker_settings()?)?;
+                room.replace_credential(&checked).map_err(Into::into)
+            }
+        };
+        bar.finish_and_clear();
+        replaced
     }
 
     /// Adds the table or the view that `asset` offers.
@@ -111,7 +140,8 @@ impl OpenRoom {
 fn describe_here(context: &Context, source: RowSource<'_>) -> Result<OfferedRows> {
     let settings = context.worker_settings()?;
     let table = match source.rows {
-        Rows::Files(path) => DescribedTable::read(&settings, source.name, path, None)?,
+        Rows::Files(path, format) => DescribedTable::read(&settings, source.name, path, format)?,
+        Rows::Elsewhere(offer) => DescribedTable::read_remote(&settings, source.name, &offer)?,
         Rows::View { sql, tables } => {
             DescribedTable::read_view(&settings, source.name, sql, &tables)?
         }
@@ -123,8 +153,27 @@ fn describe_here(context: &Context, source: RowSource<'_>) -> Result<OfferedRows
         files: table.files() as u64,
         bytes: table.bytes(),
         definition: table.definition(),
+        elsewhere: table.is_remote(),
         place: Place::Local(Box::new(table)),
     })
+}
+
+/// What a host in the network is told of a table that is elsewhere.
+fn remote_place(RemoteOffer { remote, credential, .. }: RemoteOffer) -> Result<RemotePlace> {
+    let choice =
+        |filter: PartitionFilter| PartitionChoice { column: filter.column, values: filter.values };
+    let format = remote.format.map(serde_json::to_value).transpose()?;
+    Ok(RemotePlace {
+        credentials: credential.as_ref().map(secrets),
+        format: format.and_then(|format| format.as_str().map(str::to_owned)),
+        partitions: remote.partitions.into_iter().map(choice).collect(),
+        place: remote.location.to_string(),
+    })
+}
+
+fn secrets(credential: &Credential) -> Secrets {
+    let settings = credential.settings();
+    Secrets::new(settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Sends the files and asks the host what they hold.
@@ -135,7 +184,11 @@ fn describe_there(
 ) -> Result<OfferedRows> {
     let mut wanted = TableFiles { aliases: source.aliases, ..TableFiles::default() };
     match source.rows {
-        Rows::Files(path) => wanted.files = send(context, room, path)?,
+        Rows::Files(path, None) => wanted.files = send(context, room, path)?,
+        Rows::Files(_, Some(_)) => {
+            bail!("a host in the network takes the format of files from their names")
+        }
+        Rows::Elsewhere(offer) => wanted.remote = Some(remote_place(*offer)?),
         Rows::View { sql, tables } => {
             let mut sent = BTreeMap::new();
             for (name, path) in tables {
@@ -151,6 +204,7 @@ fn describe_there(
         files: described.files,
         bytes: described.bytes,
         definition: described.definition,
+        elsewhere: wanted.remote.is_some(),
         place: Place::Remote(wanted),
     })
 }

@@ -108,7 +108,11 @@ fn tell(observer: &mut dyn RunObserver, progress: &wire::RunProgress) {
             wire::RunStage::Running => RunStage::Running,
             wire::RunStage::Publishing => RunStage::Publishing,
         }),
-        (_, None) => {}
+        (_, None) => {
+            if let Some(runs) = progress.ahead {
+                observer.waits_behind(runs);
+            }
+        }
     }
 }
 

@@ -98,6 +98,7 @@ fn sentence(change: &Change, old: &Manifest, new: &Manifest) -> String {
         }
         Part::Binding => format!("for {first} it reads {is}, was {was}"),
         Part::JoinKey => format!("the keys in {second} of {first} were made {}", from_to(change)),
+        Part::DerivedFrom => format!("the table {first} is another output, or no output any more"),
         Part::View => format!("the view {first} is defined otherwise"),
         Part::Volume if gained => format!("it reads another volume, {first} {is}"),
         Part::Volume if lost => format!("it no longer reads the volume {first}"),

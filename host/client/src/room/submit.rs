@@ -105,6 +105,9 @@ impl RemoteRoom {
             Body::Asset(AssetStatement::Volume(_)) => self.add_volume(envelope),
             Body::Asset(AssetStatement::Notebook(_)) => self.add_notebook(envelope),
             Body::Asset(AssetStatement::Library(_)) => self.add_library(envelope),
+            Body::Asset(AssetStatement::Table(table)) if table.output.is_some() => {
+                self.submit(envelope)
+            }
             Body::Asset(AssetStatement::Table(_)) | Body::RunRequest(_) | Body::OutputRead(_) => {
                 let why = "this statement has a call of its own";
                 Err(Refusal::new(ReasonCode::InvalidArgument, why).into())

@@ -330,7 +330,7 @@ impl World {
             ("GET", ["rooms", _, "runs", run]) => {
                 let run = self.room.state.run(&run.parse().unwrap());
                 run.map_err(|refusal| refused(&refusal))?;
-                json(200, &RunProgress { stage: None, done: Some(1), total: Some(2) })
+                json(200, &RunProgress { ahead: None, stage: None, done: Some(1), total: Some(2) })
             }
             ("GET", ["rooms", _, "runs", _, "text"]) => {
                 json(200, &RunText { detail: Some("why".into()), ..RunText::default() })

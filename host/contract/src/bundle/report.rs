@@ -1,6 +1,6 @@
 //! What a verification found, in fixed words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -60,6 +60,9 @@ pub struct RunReport {
     pub result: RunResult,
     /// Digest of the revision that all parties approved.
     pub revision: Blake3Digest,
+    /// The rules by which parties approved it, of those that had signed no decision.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<Alias, BTreeSet<AssetName>>,
     /// The run.
     pub run: RunId,
     /// Who asked for it.
@@ -213,8 +216,7 @@ impl Report {
         };
         let mut uses = Vec::new();
         for notebook in state.notebooks() {
-            // Cutover dates are left out (time 0): the question is what the parties approved.
-            let statuses = state.statuses(notebook.name(), 0).unwrap_or_default();
+            let statuses = state.statuses_ever(notebook.name()).unwrap_or_default();
             for (version, status) in notebook.versions().iter().zip(statuses) {
                 for library in roles(version, digest) {
                     uses.push(ComponentUse {
@@ -243,7 +245,7 @@ fn approvals_by_rule(
     version: &Version,
 ) -> BTreeMap<Alias, AssetName> {
     let digest = version.revision_digest();
-    let reviews = digest.and_then(|digest| state.reviews(notebook, digest).ok());
+    let reviews = digest.and_then(|digest| state.reviews_ever(notebook, digest).ok());
     let by_rule = reviews.into_iter().flatten();
     by_rule.filter_map(|review| Some((review.party, review.auto_approved?))).collect()
 }

@@ -216,6 +216,7 @@ fn report_run(run: &Run) -> RunReport {
         receipt: run.receipt_digest().copied(),
         result,
         revision: *run.revision(),
+        rules: run.rules().clone(),
         run: *run.id(),
         runner: run.runner().clone(),
     }

@@ -4,6 +4,7 @@
 //! whether a part lets more be read, done or let out than before. Words are made of it elsewhere.
 
 mod component;
+mod growth;
 mod revision;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 pub use component::{ComponentFacts, between_components};
+pub use growth::Growth;
 pub use revision::{RevisionFacts, between_revisions};
 
 /// What a change means to those whose data is at stake; the gravest comes first.
@@ -44,6 +46,8 @@ pub enum Part {
     JoinKey,
     /// The definition of a view that is read. Path: the input.
     View,
+    /// The notebook's output that a table is. Path: the input.
+    DerivedFrom,
     /// A volume of files. Path: the volume.
     Volume,
     /// An output table; old and new are its columns. Path: the output.

@@ -10,7 +10,7 @@ use super::{Change, Changes, Effect, Part, gained, pairs};
 use crate::column::Column;
 use crate::manifest::Manifest;
 use crate::revision::{Revision, RevisionInput, RevisionLibrary};
-use crate::statement::OutputReaders;
+use crate::statement::{OutputReaders, TableOutput};
 
 /// A revision with the manifest that it covers.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,11 @@ fn input(
     {
         let (old, new) = (was.map(word), is.map(word));
         changes.add(Effect::Alters, Part::JoinKey, &[name, column], old, new);
+    }
+    if old.output != new.output {
+        let text = |output: &TableOutput| output.to_string();
+        let (old, new) = (old.output.as_ref().map(text), new.output.as_ref().map(text));
+        changes.add(Effect::Alters, Part::DerivedFrom, &[name], old, new);
     }
     if old.view != new.view {
         let text = |digest: &crate::digest::Blake3Digest| digest.to_string();

@@ -124,6 +124,7 @@ fn bind_input(
             .map(|(name, key)| (name, key.clone()))
             .collect(),
         name: name.clone(),
+        output: table.output.clone(),
         owner,
         renamed: seen()
             .filter(|(name, column)| **name != column.name)

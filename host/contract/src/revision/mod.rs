@@ -18,7 +18,7 @@ use crate::digest::{Blake3Digest, ContentDigest};
 use crate::join_key::JoinKey;
 use crate::limits::Limits;
 use crate::name::{Alias, AssetName, RoomId, TableName};
-use crate::statement::OutputSettings;
+use crate::statement::{OutputSettings, TableOutput};
 
 pub(crate) use bind::check_library;
 
@@ -65,6 +65,9 @@ pub struct RevisionInput {
     pub join_keys: BTreeMap<String, JoinKey>,
     /// What the notebook calls it.
     pub name: TableName,
+    /// The notebook's output that the table is, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<TableOutput>,
     /// The party that owns the table.
     pub owner: Alias,
     /// The table's name of each column that the notebook calls otherwise.

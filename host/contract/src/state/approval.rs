@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::by_rule::ByRule;
+use super::rules::Asked;
 use super::{Refusal, RevisionStatus, RoomState, Run};
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::grants::{GrantedLibrary, Grants, TableSource};
@@ -13,6 +15,7 @@ use crate::receipt::Receipt;
 use crate::revision::BoundRevision;
 use crate::state::notebook::{Notebook, ReviewRecord, Reviewers};
 use crate::statement::{Decision, FileDigest, LogReaders, NotebookAsset, OutputReaders};
+use crate::text::utc;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -21,6 +24,7 @@ const SECONDS_PER_DAY: u64 = 86_400;
 #[derive(Debug, Clone)]
 pub struct ApprovedNotebook {
     asset: NotebookAsset,
+    by_rule: ByRule,
     libraries: BTreeMap<AssetName, GrantedLibrary>,
     revision: BoundRevision,
     volumes: BTreeMap<TableName, BTreeMap<String, FileDigest>>,
@@ -43,11 +47,12 @@ impl RoomState {
         self.check_all_accepted()?;
         let notebook = self.notebook(notebook)?;
         self.check_not_paused(notebook)?;
+        let asked = Asked::At(now);
         let index = match revision {
             Some(digest) => self.index_of(notebook, digest)?,
-            None => self.newest_approved(notebook, now),
+            None => self.newest_approved(notebook, asked),
         };
-        self.require_approved(notebook, index, now)?;
+        self.require_approved(notebook, index, asked)?;
         let missing = || Refusal::new(ReasonCode::NotFound, "the notebook has no version");
         let version = notebook.versions().get(index).ok_or_else(missing)?;
         if !version.asset.runners.contains(runner) {
@@ -58,6 +63,7 @@ impl RoomState {
         }
         let revision = version.revision.clone()?;
         Ok(ApprovedNotebook {
+            by_rule: self.by_rule(notebook, version, runner, asked),
             libraries: self.granted_libraries(&version.asset.manifest, notebook.author()),
             revision,
             volumes: self.granted_volumes(&version.asset.manifest),
@@ -120,8 +126,13 @@ impl RoomState {
         let notebook = self.notebook(&run.notebook)?;
         self.check_not_paused(notebook)?;
         let index = self.index_of(notebook, &run.revision)?;
-        // A cutover date that passes meanwhile does not matter, so the time is 0.
-        self.require_approved(notebook, index, 0)
+        // A cutover date that passes meanwhile does not matter, nor what has become of the rules by
+        // date and number.
+        let asked = run.start.as_ref().map_or(Asked::Ever, Asked::For);
+        self.require_approved(notebook, index, asked)?;
+        let version = notebook.versions().get(index);
+        let version = version.ok_or_else(|| not_found(notebook, &run.revision))?;
+        self.by_rule(notebook, version, &run.runner, asked).choose(&run.parameters).map(drop)
     }
 
     /// Where a revision stands at `now` (seconds since 1970-01-01T00:00:00Z).
@@ -136,11 +147,13 @@ impl RoomState {
     ) -> Result<RevisionStatus, Refusal> {
         let notebook = self.notebook(notebook)?;
         let index = self.index_of(notebook, revision)?;
-        notebook.status(index, &self.reviewers(), now).ok_or_else(|| not_found(notebook, revision))
+        let status = notebook.status(index, &self.reviewers(Asked::At(now)));
+        status.ok_or_else(|| not_found(notebook, revision))
     }
 
     /// What each party said about a revision, in the order of the log, and after that the approvals
-    /// by rule of those that have signed no decision.
+    /// by rule, as rules stand at `now` (seconds since 1970-01-01), of those that have signed no
+    /// decision.
     ///
     /// # Errors
     /// When the notebook has no version with that revision.
@@ -148,13 +161,33 @@ impl RoomState {
         &self,
         notebook: &AssetName,
         revision: &Blake3Digest,
+        now: u64,
+    ) -> Result<Vec<ReviewRecord>, Refusal> {
+        self.reviews_when(notebook, revision, Asked::At(now))
+    }
+
+    /// The same, however often rules were used and whether they have expired.
+    pub(crate) fn reviews_ever(
+        &self,
+        notebook: &AssetName,
+        revision: &Blake3Digest,
+    ) -> Result<Vec<ReviewRecord>, Refusal> {
+        self.reviews_when(notebook, revision, Asked::Ever)
+    }
+
+    fn reviews_when(
+        &self,
+        notebook: &AssetName,
+        revision: &Blake3Digest,
+        asked: Asked<'_>,
     ) -> Result<Vec<ReviewRecord>, Refusal> {
         let notebook = self.notebook(notebook)?;
         let version = notebook.version(revision).ok_or_else(|| not_found(notebook, revision))?;
         let decided = notebook.decisions(revision);
         let undecided = self.members.keys().filter(|party| !decided.contains_key(party));
         let by_rule = undecided.filter_map(|party| {
-            let rule = self.rules.approving(party, version)?;
+            let approving = self.rules.approving(party, notebook, version, asked)?;
+            let rule = approving.shown()?;
             Some(ReviewRecord {
                 at: version.added_at(),
                 auto_approved: Some(rule.clone()),
@@ -171,10 +204,26 @@ impl RoomState {
     /// # Errors
     /// When the room has no such notebook.
     pub fn statuses(&self, notebook: &AssetName, now: u64) -> Result<Vec<RevisionStatus>, Refusal> {
+        self.statuses_when(notebook, Asked::At(now))
+    }
+
+    /// The same, dates and the number of runs by rules aside: what the parties approved.
+    pub(crate) fn statuses_ever(
+        &self,
+        notebook: &AssetName,
+    ) -> Result<Vec<RevisionStatus>, Refusal> {
+        self.statuses_when(notebook, Asked::Ever)
+    }
+
+    fn statuses_when(
+        &self,
+        notebook: &AssetName,
+        asked: Asked<'_>,
+    ) -> Result<Vec<RevisionStatus>, Refusal> {
         let notebook = self.notebook(notebook)?;
-        let reviewers = self.reviewers();
+        let reviewers = self.reviewers(asked);
         let count = notebook.versions().len();
-        Ok((0..count).filter_map(|index| notebook.status(index, &reviewers, now)).collect())
+        Ok((0..count).filter_map(|index| notebook.status(index, &reviewers)).collect())
     }
 
     /// The receipt of a run whose outputs `reader` may read at `now` (seconds since 1970-01-01).
@@ -262,30 +311,35 @@ impl RoomState {
         self.members.keys().collect()
     }
 
-    fn reviewers(&self) -> Reviewers<'_> {
-        Reviewers { parties: self.parties(), rules: &self.rules }
+    fn reviewers<'a>(&'a self, asked: Asked<'a>) -> Reviewers<'a> {
+        Reviewers { asked, parties: self.parties(), rules: &self.rules }
     }
 
     fn index_of(&self, notebook: &Notebook, revision: &Blake3Digest) -> Result<usize, Refusal> {
         notebook.position(revision).ok_or_else(|| not_found(notebook, revision))
     }
 
-    fn newest_approved(&self, notebook: &Notebook, now: u64) -> usize {
-        let reviewers = self.reviewers();
+    fn newest_approved(&self, notebook: &Notebook, asked: Asked<'_>) -> usize {
+        let reviewers = self.reviewers(asked);
         let count = notebook.versions().len();
         let approved = Some(RevisionStatus::Approved);
         (0..count)
             .rev()
-            .find(|index| notebook.status(*index, &reviewers, now) == approved)
+            .find(|index| notebook.status(*index, &reviewers) == approved)
             .unwrap_or(count.saturating_sub(1))
     }
 
-    fn require_approved(&self, notebook: &Notebook, index: usize, now: u64) -> Result<(), Refusal> {
+    fn require_approved(
+        &self,
+        notebook: &Notebook,
+        index: usize,
+        asked: Asked<'_>,
+    ) -> Result<(), Refusal> {
         let name = notebook.name();
         let list = |parties: &BTreeSet<Alias>| {
             parties.iter().map(Alias::as_str).collect::<Vec<_>>().join(", ")
         };
-        match notebook.status(index, &self.reviewers(), now) {
+        match notebook.status(index, &self.reviewers(asked)) {
             Some(RevisionStatus::Approved) => Ok(()),
             Some(RevisionStatus::Waiting { missing }) => Err(Refusal::new(
                 ReasonCode::NotApproved,
@@ -297,7 +351,11 @@ impl RoomState {
             )),
             Some(RevisionStatus::Superseded { since }) => Err(Refusal::new(
                 ReasonCode::Superseded,
-                format!("this revision of {name} ended at its cutover date, {since}"),
+                format!(
+                    "this revision of {name} ended on {}, its cutover date or the end that its \
+                     author gave it",
+                    utc(since)
+                ),
             )),
             Some(RevisionStatus::Unbound { refusal }) => Err(refusal),
             None => Err(Refusal::new(
@@ -336,6 +394,10 @@ impl ApprovedNotebook {
         &self.asset.manifest
     }
 
+    pub(super) fn by_rule(&self) -> &ByRule {
+        &self.by_rule
+    }
+
     /// What was approved.
     pub fn revision(&self) -> &BoundRevision {
         &self.revision
@@ -372,7 +434,8 @@ impl ApprovedNotebook {
     /// The values of all parameters: those of the request, and the defaults.
     ///
     /// # Errors
-    /// As [`ApprovedNotebook::read_parameters`].
+    /// As [`ApprovedNotebook::read_parameters`], and when parties approve by rules that do not take
+    /// such a value.
     pub fn resolve_parameters(
         &self,
         requested: &BTreeMap<Identifier, ParameterValue>,
@@ -381,7 +444,7 @@ impl ApprovedNotebook {
         if let Some(name) = requested.keys().find(|name| !declared.contains_key(*name)) {
             return Err(unknown_parameter(name.as_str()));
         }
-        declared
+        let values = declared
             .iter()
             .map(|(name, declaration)| {
                 let value = match requested.get(name) {
@@ -391,7 +454,9 @@ impl ApprovedNotebook {
                 let value = value.map_err(|error| bad_parameter(name, &error))?;
                 Ok((name.clone(), value))
             })
-            .collect()
+            .collect::<Result<_, Refusal>>()?;
+        self.by_rule.choose(&values)?;
+        Ok(values)
     }
 
     /// What a run may touch. `started_at` is the run's logical time in microseconds since

@@ -63,6 +63,9 @@ impl RoomState {
         if self.assets.table(&table.name).is_none() {
             self.require_room_for_asset(party)?;
         }
+        if let Some(output) = &table.output {
+            self.check_derived_table(party, table, output)?;
+        }
         Ok(Effect::AddTable(table.clone()))
     }
 
@@ -100,6 +103,7 @@ impl RoomState {
         let version = Version {
             asset: asset.clone(),
             added_at: at,
+            deprecation: None,
             position: self.statements,
             revision: Ok(revision),
             statement: *digest,

@@ -2,8 +2,9 @@
 
 use super::assets::not_yours;
 use super::effect::Effect;
-use super::notebook::ReviewRecord;
+use super::notebook::{ByHand, ReviewRecord};
 use super::pause::PauseState;
+use super::rules::Asked;
 use super::{Refusal, RoomState};
 use crate::digest::Blake3Digest;
 use crate::name::{Alias, AssetName};
@@ -93,6 +94,7 @@ impl RoomState {
             Body::Cancel(cancel) => self.decide_cancel(party, cancel, at),
             Body::OutputRead(read) => self.decide_read(party, read, at),
             Body::Rule(rule) => self.decide_rule(party, rule, at),
+            Body::Deprecate(deprecate) => self.decide_deprecate(party, deprecate, at),
             Body::Share(share) => self.decide_share(party, share, at),
             Body::Pause(pause) => self.decide_pause(party, pause, at),
             Body::Resume(resume) => self.decide_resume(party, resume),
@@ -118,7 +120,7 @@ impl RoomState {
         })?;
         let signed = notebook.decisions(&review.revision).get(party).copied();
         let is_author = notebook.author() == party;
-        let by_rule = self.rules.approving(party, version).is_some();
+        let by_rule = self.rules.approving(party, notebook, version, Asked::At(at)).is_some();
         let stands = if is_author || by_rule { Decision::Approve } else { Decision::Comment };
         let earlier = signed.unwrap_or(stands);
         let refuse = |reason, why: &str| Err(Refusal::new(reason, format!("{party} {why}")));
@@ -137,7 +139,11 @@ impl RoomState {
             ),
             decision => Ok(Effect::Review {
                 notebook: review.notebook.clone(),
-                revision: review.revision,
+                reviewed: Box::new(ByHand {
+                    manifest: version.asset.manifest.clone(),
+                    position: self.statements,
+                    revision: version.revision.clone()?,
+                }),
                 record: ReviewRecord {
                     at,
                     auto_approved: None,

@@ -1,11 +1,11 @@
 //! What a statement changes, decided before anything is changed.
 
 use super::RoomState;
-use super::notebook::{Notebook, ReviewRecord, Version};
+use super::notebook::{ByHand, Notebook, ReviewRecord, Version};
 use super::offered::{Changed, Library};
 use super::pause::PauseState;
 use super::run::{Run, RunStatus, StartRecord};
-use super::{AutoApprovalRule, SharingRecipient};
+use super::{AutoApprovalRule, Deprecation, SharingRecipient};
 use crate::digest::Blake3Digest;
 use crate::grants::Grants;
 use crate::key::PublicKey;
@@ -23,12 +23,13 @@ pub(super) enum Effect {
     AddLibrary(Box<Library>),
     AddVolume(VolumeAsset),
     AddVersion { author: Alias, version: Box<Version> },
-    Review { notebook: AssetName, revision: Blake3Digest, record: ReviewRecord },
+    Review { notebook: AssetName, record: ReviewRecord, reviewed: Box<ByHand> },
+    Deprecate { notebook: AssetName, revision: Blake3Digest, deprecation: Deprecation },
     Pause { notebook: Option<AssetName>, pause: PauseState },
     Vote { notebook: Option<AssetName>, party: Alias, ends_pause: bool },
     Request(Box<Run>),
     Start { run: RunId, record: Box<StartRecord>, grants: Box<Grants> },
-    End { run: RunId, receipt: Box<Receipt>, digest: Blake3Digest },
+    End { run: RunId, receipt: Box<Receipt>, digest: Blake3Digest, position: u64 },
     RefuseRun { run: RunId, reason: ReasonCode },
     DeleteTable(TableName),
     DeleteLibrary(AssetName),
@@ -69,9 +70,14 @@ impl RoomState {
                     *notebook = Notebook::new(name, notebook.author().clone());
                 }
             }
-            Effect::Review { notebook, revision, record } => {
+            Effect::Review { notebook, record, reviewed } => {
                 if let Some(notebook) = self.notebooks.get_mut(&notebook) {
-                    notebook.reviews.entry(revision).or_default().push(record);
+                    notebook.review(record, *reviewed);
+                }
+            }
+            Effect::Deprecate { notebook, revision, deprecation } => {
+                if let Some(notebook) = self.notebooks.get_mut(&notebook) {
+                    notebook.deprecate(&revision, &deprecation);
                 }
             }
             Effect::Pause { notebook, pause } => {
@@ -139,13 +145,19 @@ impl RoomState {
     fn take_for_run(&mut self, effect: Effect) {
         let (id, status) = match effect {
             Effect::Start { run, record, grants } => {
+                self.rules.count_run(&record.rules);
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.start = Some(*record);
                     run.grants = Some(*grants);
                 }
                 (run, RunStatus::Started)
             }
-            Effect::End { run, receipt, digest } => (run, RunStatus::Ended { receipt, digest }),
+            Effect::End { run, receipt, digest, position } => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.ended_position = Some(position);
+                }
+                (run, RunStatus::Ended { receipt, digest })
+            }
             Effect::RefuseRun { run, reason } => (run, RunStatus::Refused { reason }),
             Effect::DeleteOutputs(run) => {
                 if let Some(run) = self.runs.get_mut(&run) {

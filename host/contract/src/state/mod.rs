@@ -12,7 +12,9 @@
 //! party's latest signed decision about a revision counts. Where it has signed none, its rules
 //! ([`crate::statement::AutoApproval`]) are asked, as they are *now*: those that stand in the log
 //! before the version was added, and only if they cover every party whose code the revision runs,
-//! for every runner. So a rule never reaches back, and what it approved ends with it.
+//! for every runner, and their conditions ([`crate::statement::Conditions`]) are met. So a rule never
+//! reaches back, and what it approved ends with it. A run-start names the rules that approved the
+//! run; every fold computes them again, and counts.
 //!
 //! # Who reads
 //!
@@ -24,7 +26,10 @@
 
 mod approval;
 mod assets;
+mod by_rule;
 mod decide;
+mod deprecation;
+mod derived;
 mod effect;
 mod member;
 mod notebook;
@@ -40,6 +45,8 @@ mod sharing;
 use std::collections::BTreeMap;
 
 pub use approval::ApprovedNotebook;
+pub use deprecation::Deprecation;
+pub use derived::DerivedTable;
 pub use member::Member;
 pub use notebook::{Notebook, ReviewRecord, RevisionStatus, Version};
 pub(crate) use offered::Assets;

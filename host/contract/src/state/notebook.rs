@@ -1,10 +1,12 @@
 //! A notebook of a room: its versions and what the parties think of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::rules::Rules;
-use super::{PauseState, Refusal};
+use super::rules::{Asked, Rules};
+use super::{Deprecation, PauseState, Refusal};
 use crate::digest::Blake3Digest;
+use crate::manifest::Manifest;
 use crate::name::{Alias, AssetName};
 use crate::revision::BoundRevision;
 use crate::statement::{Decision, NotebookAsset};
@@ -15,7 +17,9 @@ pub struct Notebook {
     name: AssetName,
     author: Alias,
     pub(super) versions: Vec<Version>,
-    pub(super) reviews: BTreeMap<Blake3Digest, Vec<ReviewRecord>>,
+    reviews: BTreeMap<Blake3Digest, Vec<ReviewRecord>>,
+    /// What each party has approved with its own signature and not taken back, oldest first.
+    by_hand: BTreeMap<Alias, Vec<Arc<ByHand>>>,
     pub(super) pause: Option<PauseState>,
 }
 
@@ -24,10 +28,20 @@ pub struct Notebook {
 pub struct Version {
     pub(super) asset: NotebookAsset,
     pub(super) added_at: u64,
+    pub(super) deprecation: Option<Deprecation>,
     /// Its place in the log.
     pub(super) position: u64,
     pub(super) revision: Result<BoundRevision, Refusal>,
     pub(super) statement: Blake3Digest,
+}
+
+/// A revision as it was when a party reviewed it.
+#[derive(Debug, Clone)]
+pub(super) struct ByHand {
+    pub(super) manifest: Manifest,
+    /// Place of the review in the log.
+    pub(super) position: u64,
+    pub(super) revision: BoundRevision,
 }
 
 /// One review: as signed, or what a rule says in its place.
@@ -61,9 +75,9 @@ pub enum RevisionStatus {
         /// Who is.
         by: BTreeSet<Alias>,
     },
-    /// It was approved; a later approved version took its place.
+    /// It was approved; a later approved version took its place, or its author ended it.
     Superseded {
-        /// The cutover date, in seconds since 1970-01-01T00:00:00Z.
+        /// The cutover date or the end, in seconds since 1970-01-01T00:00:00Z.
         since: u64,
     },
     /// It does not fit the room's tables as they are now.
@@ -75,6 +89,7 @@ pub enum RevisionStatus {
 
 /// All collaborators, and the rules by which some of them approve.
 pub(super) struct Reviewers<'a> {
+    pub(super) asked: Asked<'a>,
     pub(super) parties: BTreeSet<&'a Alias>,
     pub(super) rules: &'a Rules,
 }
@@ -88,6 +103,11 @@ impl Version {
     /// When the author says it was added, in seconds since 1970-01-01T00:00:00Z.
     pub fn added_at(&self) -> u64 {
         self.added_at
+    }
+
+    /// What its author says, if it gives the version up.
+    pub fn deprecation(&self) -> Option<&Deprecation> {
+        self.deprecation.as_ref()
     }
 
     /// What an approval of it would cover, given the room's tables now.
@@ -111,7 +131,40 @@ impl Version {
 
 impl Notebook {
     pub(super) fn new(name: AssetName, author: Alias) -> Self {
-        Self { name, author, versions: Vec::new(), reviews: BTreeMap::new(), pause: None }
+        Self {
+            name,
+            author,
+            versions: Vec::new(),
+            reviews: BTreeMap::new(),
+            by_hand: BTreeMap::new(),
+            pause: None,
+        }
+    }
+
+    pub(super) fn review(&mut self, record: ReviewRecord, reviewed: ByHand) {
+        let digest = *reviewed.revision.digest();
+        if record.decision != Decision::Comment {
+            let approved = self.by_hand.entry(record.party.clone()).or_default();
+            approved.retain(|before| *before.revision.digest() != digest);
+            if record.decision == Decision::Approve {
+                approved.push(Arc::new(reviewed));
+            }
+        }
+        self.reviews.entry(digest).or_default().push(record);
+    }
+
+    pub(super) fn deprecate(&mut self, revision: &Blake3Digest, deprecation: &Deprecation) {
+        for version in &mut self.versions {
+            if version.revision_digest() == Some(revision) {
+                version.deprecation = Some(deprecation.clone());
+            }
+        }
+    }
+
+    /// What `party` approved last with its own signature before this place in the log.
+    pub(super) fn reviewed_before(&self, party: &Alias, position: u64) -> Option<&ByHand> {
+        let approved = self.by_hand.get(party)?.iter().rev();
+        approved.map(Arc::as_ref).find(|reviewed| reviewed.position < position)
     }
 
     /// Its name.
@@ -168,26 +221,21 @@ impl Notebook {
         self.versions.iter().rposition(|version| version.revision_digest() == Some(revision))
     }
 
-    /// Where the version at `index` stands at `now`.
-    pub(super) fn status(
-        &self,
-        index: usize,
-        reviewers: &Reviewers<'_>,
-        now: u64,
-    ) -> Option<RevisionStatus> {
-        let status = self.review_status(self.versions.get(index)?, reviewers);
+    /// Where the version at `index` stands.
+    pub(super) fn status(&self, index: usize, reviewers: &Reviewers<'_>) -> Option<RevisionStatus> {
+        let version = self.versions.get(index)?;
+        let status = self.review_status(version, reviewers);
         if status != RevisionStatus::Approved {
             return Some(status);
         }
-        let cutover = self
-            .versions
-            .iter()
-            .skip(index.saturating_add(1))
-            .filter(|later| self.review_status(later, reviewers) == RevisionStatus::Approved)
-            .filter_map(|later| later.asset.cutover)
-            .min();
-        Some(match cutover {
-            Some(since) if since <= now => RevisionStatus::Superseded { since },
+        let later = self.versions.iter().skip(index.saturating_add(1));
+        let cutovers = later
+            .filter_map(|later| Some((later, later.asset.cutover?)))
+            .filter(|(later, _)| self.review_status(later, reviewers) == RevisionStatus::Approved)
+            .map(|(_, cutover)| cutover);
+        let end = version.deprecation.as_ref().and_then(|deprecation| deprecation.until);
+        Some(match cutovers.chain(end).min() {
+            Some(since) if since <= reviewers.asked.time() => RevisionStatus::Superseded { since },
             _ => RevisionStatus::Approved,
         })
     }
@@ -215,7 +263,9 @@ impl Notebook {
             .parties
             .iter()
             .filter(|party| ***party != self.author && !decisions.contains_key(*party))
-            .filter(|party| reviewers.rules.approving(party, version).is_none())
+            .filter(|party| {
+                reviewers.rules.approving(party, self, version, reviewers.asked).is_none()
+            })
             .map(|party| (*party).clone())
             .collect();
         if missing.is_empty() {

@@ -1,6 +1,6 @@
 //! A run: requested, started, ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::digest::{Blake3Digest, ContentDigest};
 use crate::grants::Grants;
@@ -15,12 +15,16 @@ use crate::statement::{Receipt, RunStart};
 pub struct Run {
     pub(super) cancelled_at: Option<u64>,
     pub(super) component: ContentDigest,
+    /// Where its end stands in the log.
+    pub(super) ended_position: Option<u64>,
     pub(super) id: RunId,
     pub(super) notebook: AssetName,
     pub(super) outputs_deleted: bool,
     pub(super) parameters: BTreeMap<Identifier, ParameterValue>,
     pub(super) request: Blake3Digest,
     pub(super) requested_at: u64,
+    /// Where its request stands in the log.
+    pub(super) requested_position: u64,
     pub(super) revision: Blake3Digest,
     pub(super) runner: Alias,
     pub(super) start: Option<StartRecord>,
@@ -34,6 +38,8 @@ pub(super) struct StartRecord {
     pub(super) statement: RunStart,
     pub(super) digest: Blake3Digest,
     pub(super) at: u64,
+    /// The rules that approved the run, whether the statement names them or not.
+    pub(super) rules: BTreeMap<Alias, BTreeSet<AssetName>>,
 }
 
 /// How far a run is.
@@ -111,6 +117,13 @@ impl Run {
     /// When the host says it started, in seconds since 1970-01-01T00:00:00Z.
     pub fn started_at(&self) -> Option<u64> {
         self.start.as_ref().map(|start| start.at)
+    }
+
+    /// The rules by which parties approved it when it started, by party. None of those that had
+    /// signed a decision, and none before it starts.
+    pub fn rules(&self) -> &BTreeMap<Alias, BTreeSet<AssetName>> {
+        static NONE: BTreeMap<Alias, BTreeSet<AssetName>> = BTreeMap::new();
+        self.start.as_ref().map_or(&NONE, |start| &start.rules)
     }
 
     /// Whether its runner took the request back. The run may have ended since, or not yet.

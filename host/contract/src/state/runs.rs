@@ -29,12 +29,14 @@ impl RoomState {
         Ok(Effect::Request(Box::new(Run {
             cancelled_at: None,
             component: *approved.component(),
+            ended_position: None,
             id,
             notebook: request.notebook.clone(),
             outputs_deleted: false,
             parameters: approved.resolve_parameters(&request.parameters)?,
             request: *digest,
             requested_at: at,
+            requested_position: self.statements,
             revision: request.revision,
             runner: party.clone(),
             start: None,
@@ -96,7 +98,9 @@ impl RoomState {
         if !start.inputs.keys().eq(tables) {
             return Err(malformed("the inputs are not the tables that the revision reads"));
         }
-        let record = StartRecord { statement: start.clone(), digest: *digest, at };
+        self.check_derived(run, start, at)?;
+        let rules = approved.by_rule().check(start, &run.parameters)?;
+        let record = StartRecord { statement: start.clone(), digest: *digest, at, rules };
         Ok(Effect::Start { run: run.id, record: Box::new(record), grants: Box::new(grants) })
     }
 
@@ -119,7 +123,12 @@ impl RoomState {
             self.publishable(&run.id)?;
             check_outputs(outputs, grants)?;
         }
-        Ok(Effect::End { run: run.id, receipt: Box::new(receipt.clone()), digest: *digest })
+        Ok(Effect::End {
+            run: run.id,
+            receipt: Box::new(receipt.clone()),
+            digest: *digest,
+            position: self.statements,
+        })
     }
 
     pub(super) fn decide_refused(&self, refused: &Refused) -> Result<Effect, Refusal> {

@@ -96,7 +96,8 @@ impl RoomState {
     }
 
     /// The output files that a grant of `owner` covers at `now`, in the order their runs were asked
-    /// for: of runs whose outputs `owner` may read then, and of no others. None for a table.
+    /// for: of runs whose outputs `owner` may read then, and of no others. None for what is no
+    /// output.
     pub fn shared_outputs<'a>(
         &'a self,
         owner: &'a Alias,
@@ -105,7 +106,7 @@ impl RoomState {
     ) -> impl Iterator<Item = (&'a Run, &'a Identifier, &'a OutputFile)> {
         let wanted = match what {
             Shared::Output { notebook, output } => Some((notebook, output)),
-            Shared::Table { .. } => None,
+            Shared::Table { .. } | Shared::Events {} => None,
         };
         wanted.into_iter().flat_map(move |(notebook, output)| {
             let of_notebook = self.runs().filter(move |run| run.notebook() == notebook);
@@ -195,6 +196,8 @@ impl RoomState {
             Shared::Output { notebook, output } => {
                 self.check_shared_output(party, notebook, output.as_ref())?;
             }
+            // Every party reads the whole log.
+            Shared::Events {} => {}
         }
         match recipient.grant(&grant.share, &grant.what) {
             Some(present) if present == grant => Err(Refusal::new(

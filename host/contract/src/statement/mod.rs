@@ -17,10 +17,11 @@
 //! | `accept` | a collaborator | once |
 //! | `asset` | the owner | the name is free or the signer's; in a packaged room code is the provider's, hidden, and not for the provider to run |
 //! | `review` | a collaborator | the notebook has that revision now |
+//! | `deprecate` | the author of the notebook | the notebook has that revision now |
 //! | `rule` | a collaborator | author and runner are collaborators, the author another one |
 //! | `run-request` | a runner | everyone else approves the revision, by review or by rule, and nobody has paused |
 //! | `cancel` | the runner of the run | the run waits or runs |
-//! | `run-start` | the host | the request stands, and grants and inputs are those of the revision |
+//! | `run-start` | the host | the request stands, and grants, inputs and the rules that approve are those of the revision |
 //! | `run-receipt` | the host | the run has started; with outputs only if it could start still |
 //! | `output-read` | who may read | the outputs are there |
 //! | `share` | a collaborator | recipients are its own; it grants its own tables, and outputs that it may read |
@@ -31,6 +32,8 @@
 //! | `refused` | the host | it names a run that waits, or none |
 
 mod asset;
+mod billing;
+mod condition;
 mod review;
 mod room;
 mod rule;
@@ -42,14 +45,16 @@ use std::fmt;
 
 pub use asset::{
     AssetStatement, Delete, LibraryAsset, MAX_VOLUME_FILES, NotebookAsset, TableAsset,
-    TableBinding, VolumeAsset,
+    TableBinding, TableOutput, VolumeAsset,
 };
-pub use review::{Decision, Pause, Refused, Resume, Review, Rotate};
+pub use billing::{Amount, AmountError, Billing, Prices};
+pub use condition::{AllowedValues, Conditions};
+pub use review::{Decision, Deprecate, Pause, Refused, Resume, Review, Rotate};
 pub use room::{Collaborator, LogReaders, OutputReaders, OutputSettings, RoomDocument};
 pub use rule::{AutoApproval, Rule};
-pub use run::{Cancel, FileDigest, JailMode, OutputRead, RunRequest, RunStart, Snapshot};
+pub use run::{Cancel, FileDigest, JailMode, OutputRead, Pin, RunRequest, RunStart, Snapshot};
 pub(crate) use share::OutputName;
-pub use share::{Grant, MAX_TOKEN_GRACE_SECONDS, Recipient, Share, Shared, SharedRead};
+pub use share::{AuditTable, Grant, MAX_TOKEN_GRACE_SECONDS, Recipient, Share, Shared, SharedRead};
 pub use wire::PAYLOAD_TYPE;
 
 pub use crate::receipt::Receipt;
@@ -121,6 +126,8 @@ pub enum Body {
     Share(Share),
     /// The host has let a recipient of a party read a shared table.
     SharedRead(SharedRead),
+    /// The author says that a revision is going to end.
+    Deprecate(Deprecate),
 }
 
 macro_rules! kinds {
@@ -165,6 +172,7 @@ kinds! {
     Rule = "rule", "changes a rule";
     Share = "share", "changes what it shares";
     SharedRead = "shared-read", "lets a recipient read";
+    Deprecate = "deprecate", "deprecates a revision";
 }
 
 impl fmt::Display for Kind {
@@ -194,6 +202,7 @@ impl Body {
             Self::Rule(_) => Kind::Rule,
             Self::Share(_) => Kind::Share,
             Self::SharedRead(_) => Kind::SharedRead,
+            Self::Deprecate(_) => Kind::Deprecate,
         }
     }
 
@@ -221,6 +230,7 @@ impl Body {
             Self::Rule(rule) => rule.summary(),
             Self::Share(share) => share.summary(),
             Self::SharedRead(read) => read.summary(),
+            Self::Deprecate(deprecate) => deprecate.summary(),
         }
     }
 
@@ -259,6 +269,8 @@ impl Body {
             Self::Pause(pause) => pause.validate(),
             Self::Refused(refused) => refused.validate(),
             Self::SharedRead(read) => read.validate(),
+            Self::Rule(rule) => rule.validate(),
+            Self::Deprecate(deprecate) => deprecate.validate(),
             _ => Ok(()),
         }
     }

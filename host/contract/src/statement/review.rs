@@ -7,7 +7,7 @@ use crate::digest::{Blake3Digest, from_hex, to_hex};
 use crate::key::{PrivateKey, PublicKey};
 use crate::name::{Alias, AssetName, RoomId, RunId};
 use crate::reason::ReasonCode;
-use crate::text::{check_line, check_text};
+use crate::text::{check_line, check_text, utc};
 
 /// What a party thinks of one revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,24 @@ pub enum Decision {
     Revoke,
     /// No decision, only words.
     Comment,
+}
+
+/// The author warns that a revision is going to end, or ends it. The same version added again is not
+/// deprecated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deprecate {
+    /// The notebook.
+    pub notebook: AssetName,
+    /// Why, and what to use in its place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+    /// Digest of the revision.
+    pub revision: Blake3Digest,
+    /// From when on it does not run any more, in seconds since 1970-01-01T00:00:00Z; while it is
+    /// approved when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
 }
 
 /// Stops runs of one notebook or of the whole room, at once.
@@ -109,6 +127,18 @@ impl Review {
             return Err(StatementError::new("comment", "it is empty"));
         }
         Ok(())
+    }
+}
+
+impl Deprecate {
+    /// One line for people: `deprecates delay-by-wind blake3:9f86…, which ends 2027-01-31T00:00:00Z`.
+    pub(super) fn summary(&self) -> String {
+        let ends = self.until.map(|until| format!(", which ends {}", utc(until)));
+        format!("deprecates {} {}{}", self.notebook, self.revision, ends.unwrap_or_default())
+    }
+
+    pub(super) fn validate(&self) -> Result<(), StatementError> {
+        Ok(check_text("note", &self.note)?)
     }
 }
 

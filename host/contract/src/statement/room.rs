@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HOST_ALIAS, StatementError};
+use super::{Billing, HOST_ALIAS, StatementError};
 use crate::digest::from_hex;
 use crate::key::PublicKey;
 use crate::limits::Limits;
@@ -22,6 +22,9 @@ const MAX_TIME_TO_LIVE_DAYS: u64 = 36_500;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoomDocument {
+    /// What runs cost and who pays, if somebody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<Billing>,
     /// The parties, the creator among them. Aliases and keys are distinct.
     pub collaborators: Vec<Collaborator>,
     /// When the creator says it was made, in seconds since 1970-01-01T00:00:00Z.
@@ -129,6 +132,9 @@ impl RoomDocument {
             return error("outputs", "the time to live is 1 to 36500 days");
         }
         check_line("region", &self.region)?;
+        if let Some(billing) = &self.billing {
+            billing.validate(&aliases)?;
+        }
         self.check_package(&aliases)
     }
 

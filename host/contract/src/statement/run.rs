@@ -1,12 +1,12 @@
 //! Runs: asked for by a runner, started and ended by the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::StatementError;
 use crate::digest::{Blake3Digest, ContentDigest};
-use crate::name::{AssetName, Identifier, RunId, TableName};
+use crate::name::{Alias, AssetName, Identifier, RunId, TableName};
 use crate::parameter::ParameterValue;
 use crate::text::check_text;
 
@@ -50,6 +50,10 @@ pub struct RunStart {
     pub jail: JailMode,
     /// Digest of the envelope of the run-request.
     pub request: Blake3Digest,
+    /// The rules by which parties approve that have signed no decision, by party. A party has one
+    /// for each other party that wrote code in the revision.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<Alias, BTreeSet<AssetName>>,
     /// The run.
     pub run: RunId,
 }
@@ -60,9 +64,31 @@ pub struct RunStart {
 pub struct Snapshot {
     /// Its files, without their names. For a view, those of all tables behind it.
     pub files: Vec<FileDigest>,
+    /// What the digests are of.
+    #[serde(default, skip_serializing_if = "Pin::is_content")]
+    pub pin: Pin,
     /// For a view, how many of the files each table behind it has, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<u64>,
+}
+
+/// How a snapshot says which rows were read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pin {
+    /// By the content of each file: whoever has the file can compute its digest.
+    #[default]
+    Content,
+    /// By versions, where rows are too many to be read whole or are in a database: a digest is of
+    /// the record that says which version of an object or of a table was read. The same version has
+    /// the same digest; what it held is the word of the host and of whoever keeps the versions.
+    Version,
+}
+
+impl Pin {
+    fn is_content(&self) -> bool {
+        *self == Self::Content
+    }
 }
 
 /// Length and digests of a file.

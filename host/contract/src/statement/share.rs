@@ -83,6 +83,19 @@ pub enum Shared {
         /// Its name.
         table: TableName,
     },
+    /// What happened in the room and what its runs used: every [`AuditTable`]. They say what the
+    /// log says, which the signer may read.
+    Events {},
+}
+
+/// A table that is made of the log of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditTable {
+    /// What happened.
+    Events,
+    /// What was run, what it used and what it costs.
+    Runs,
 }
 
 /// A recipient read a shared table, says the host that served it.
@@ -98,7 +111,7 @@ pub struct SharedRead {
     /// Version of the table.
     pub version: u64,
     /// What was read: `notebook.output` of runs of the recipient's owner, `notebook.output@runner`
-    /// of those of another party, or the name of a table.
+    /// of those of another party, the name of a table, or [`AuditTable::in_statement`].
     pub what: String,
 }
 
@@ -128,10 +141,32 @@ impl Shared {
     pub fn is_called(&self, what: &str) -> bool {
         match self {
             Self::Table { table } => table.as_str() == what,
+            Self::Events {} => AuditTable::ALL.iter().any(|table| table.in_statement() == what),
             Self::Output { notebook, output } => OutputName::parse(what).is_some_and(|read| {
                 read.notebook == *notebook
                     && output.as_ref().is_none_or(|output| *output == read.output)
             }),
+        }
+    }
+}
+
+impl AuditTable {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Events, Self::Runs];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Runs => "runs",
+        }
+    }
+
+    /// What a statement about a read calls it. Neither a table nor an output can be called so.
+    pub const fn in_statement(self) -> &'static str {
+        match self {
+            Self::Events => "audit:events",
+            Self::Runs => "audit:runs",
         }
     }
 }
@@ -165,6 +200,7 @@ impl fmt::Display for Shared {
                 write!(f, "the output {notebook}.{output}")
             }
             Self::Output { notebook, output: None } => write!(f, "the outputs of {notebook}"),
+            Self::Events {} => f.write_str("the events of the room"),
         }
     }
 }

@@ -85,6 +85,7 @@ impl Body {
             Self::Rule(body) => serde_json::to_value(body),
             Self::Share(body) => serde_json::to_value(body),
             Self::SharedRead(body) => serde_json::to_value(body),
+            Self::Deprecate(body) => serde_json::to_value(body),
         }
     }
 
@@ -113,6 +114,7 @@ impl Body {
             Kind::Rule => read(value).map(Self::Rule),
             Kind::Share => read(value).map(Self::Share),
             Kind::SharedRead => read(value).map(Self::SharedRead),
+            Kind::Deprecate => read(value).map(Self::Deprecate),
         }
     }
 }

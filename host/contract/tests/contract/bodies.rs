@@ -1,18 +1,22 @@
 //! The bodies of statements as they are signed: one way to write each, and no other.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use glovebox_contract::canonical;
 use glovebox_contract::digest::{Blake3Digest, Sha256Digest};
 use glovebox_contract::name::RunId;
 use glovebox_contract::statement::{
-    AutoApproval, Body, Cancel, Grant, Recipient, RoomDocument, Rule, Share, Shared, SharedRead,
+    AllowedValues, AutoApproval, Billing, Body, Cancel, Conditions, Deprecate, Grant, Recipient,
+    RoomDocument, Rule, Share, Shared, SharedRead,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::support::{Room, document, parse};
+
+const REVISION: &str = "blake3:0707070707070707070707070707070707070707070707070707070707070707";
 
 const TOKEN: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
@@ -28,9 +32,24 @@ fn grant(until: Option<u64>, what: Shared) -> Share {
 /// New kinds, and the JSON of their bodies.
 fn bodies() -> Vec<(Body, String)> {
     let run = RunId::of_request(&Blake3Digest::from_bytes([7; 32]));
-    let rule = |author: Option<&str>| {
-        let author = author.map(parse);
-        Body::Rule(Rule::Add(AutoApproval { author, id: parse("r"), runner: parse("weather") }))
+    let ruled = |author: Option<&str>, conditions: Conditions| {
+        let (author, id, runner) = (author.map(parse), parse("r"), parse("weather"));
+        Body::Rule(Rule::Add(AutoApproval { author, conditions, id, runner }))
+    };
+    let rule = |author: Option<&str>| ruled(author, Conditions::default());
+    let conditions = Conditions {
+        capabilities_not_grown: true,
+        expires: Some(1_767_225_600),
+        max_runs: Some(3),
+        outputs_unchanged: true,
+        parameters: BTreeMap::from([(
+            parse("min_group"),
+            AllowedValues { minimum: Some("30".into()), ..AllowedValues::default() },
+        )]),
+    };
+    let deprecate = |note: &str, until: Option<u64>| {
+        let (notebook, revision) = (parse("n"), Blake3Digest::from_bytes([7; 32]));
+        Body::Deprecate(Deprecate { notebook, note: note.into(), revision, until })
     };
     let output = |output: Option<&str>| Shared::Output {
         notebook: parse("delay-by-wind"),
@@ -51,6 +70,14 @@ fn bodies() -> Vec<(Body, String)> {
         (Body::Cancel(Cancel { run }), r#"{"run":"07070707070707070707070707070707"}"#),
         (rule(None), r#"{"id":"r","rule":"add","runner":"weather"}"#),
         (rule(Some("partner")), r#"{"author":"partner","id":"r","rule":"add","runner":"weather"}"#),
+        (
+            ruled(None, conditions),
+            r#"{"conditions":{"capabilities_not_grown":true,"expires":1767225600,"max_runs":3,"outputs_unchanged":true,"parameters":{"min_group":{"minimum":"30"}}},"id":"r","rule":"add","runner":"weather"}"#,
+        ),
+        (
+            ruled(None, Conditions { max_runs: Some(1), ..Conditions::default() }),
+            r#"{"conditions":{"max_runs":1},"id":"r","rule":"add","runner":"weather"}"#,
+        ),
         (Body::Rule(Rule::Remove { id: parse("r") }), r#"{"id":"r","rule":"remove"}"#),
         (
             Body::Share(recipient(None)),
@@ -69,6 +96,10 @@ fn bodies() -> Vec<(Body, String)> {
             r#"{"act":"grant","recipient":"acme","share":"results","until":70,"what":{"notebook":"delay-by-wind","output":"t","shared":"output"}}"#,
         ),
         (
+            Body::Share(grant(None, Shared::Events {})),
+            r#"{"act":"grant","recipient":"acme","share":"results","what":{"shared":"events"}}"#,
+        ),
+        (
             Body::Share(grant(None, table)),
             r#"{"act":"grant","recipient":"acme","share":"results","what":{"shared":"table","table":"weather.hourly"}}"#,
         ),
@@ -78,8 +109,16 @@ fn bodies() -> Vec<(Body, String)> {
             Body::SharedRead(read),
             r#"{"owner":"weather","recipient":"acme","share":"results","version":3,"what":"weather.hourly"}"#,
         ),
+        (deprecate("", None), r#"{"notebook":"n","revision":"REVISION"}"#),
+        (
+            deprecate("use 2.0.0", Some(1_767_225_600)),
+            r#"{"note":"use 2.0.0","notebook":"n","revision":"REVISION","until":1767225600}"#,
+        ),
     ];
-    cases.into_iter().map(|(body, text)| (body, text.replace("TOKEN", TOKEN))).collect()
+    cases
+        .into_iter()
+        .map(|(body, text)| (body, text.replace("TOKEN", TOKEN).replace("REVISION", REVISION)))
+        .collect()
 }
 
 #[test]
@@ -100,15 +139,20 @@ fn bodies_as_people_read_them() {
     cancels run 07070707070707070707070707070707
     approves by rule r what anyone adds for weather to run
     approves by rule r what partner adds for weather to run
+    approves by rule r what anyone adds for weather to run, if it may do no more than what it reviewed last, with the same outputs, with min_group at least 30, for 3 runs, until 2026-01-01T00:00:00Z
+    approves by rule r what anyone adds for weather to run, for one run
     removes the rule r
     gives the recipient acme a token
     gives the recipient acme another token
     shares the outputs of delay-by-wind with acme in the share results
     shares the output delay-by-wind.t with acme in the share results
+    shares the events of the room with acme in the share results
     shares the table weather.hourly with acme in the share results
     revokes the recipient acme
     takes the share results from acme
     lets acme of weather read weather.hourly, version 3
+    deprecates n blake3:0707070707070707070707070707070707070707070707070707070707070707
+    deprecates n blake3:0707070707070707070707070707070707070707070707070707070707070707, which ends 2026-01-01T00:00:00Z
     "###);
 }
 
@@ -134,6 +178,28 @@ fn a_body_that_says_more_or_less_or_otherwise_is_refused() {
             r#"{"author":null,"id":"r","rule":"add","runner":"weather"}"#,
             r#"{"author":"any","id":"r","rule":"add","runner":"weather","x":1}"#,
             r#"{"id":"r","rule":"add","rule":"remove","runner":"weather"}"#,
+            r#"{"conditions":{},"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"conditions":{"outputs_unchanged":false},"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"conditions":{"max_runs":-1},"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"conditions":{"max_runs":null},"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"conditions":{"max_run":1},"id":"r","rule":"add","runner":"weather"}"#,
+            r#"{"conditions":{"parameters":{"p":{"min":"1"}}},"id":"r","rule":"add","runner":"weather"}"#,
+        ],
+    );
+    refused::<Billing>(
+        r#"{"currency":"EUR","prices":{"cpu_second":"0.5"}}"#,
+        &[
+            r#"{"prices":{"cpu_second":"0.5"}}"#,
+            r#"{"currency":"EUR","prices":{}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":"0"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":"0.50"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":".5"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":"00.5"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":"-0.5"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":"5e-1"}}"#,
+            r#"{"currency":"EUR","prices":{"cpu_second":0.5}}"#,
+            r#"{"currency":"EUR","payer":null}"#,
+            r#"{"currency":"EUR","prices":{"disk":"1"}}"#,
         ],
     );
     refused::<Share>(
@@ -163,6 +229,14 @@ fn a_body_that_says_more_or_less_or_otherwise_is_refused() {
             r#"{"notebook":"n","output":null,"shared":"output"}"#,
             r#"{"notebook":"n","output":"*","shared":"output"}"#,
             r#"{"shared":"table","table":"b"}"#,
+        ],
+    );
+    refused::<Shared>(
+        r#"{"shared":"events"}"#,
+        &[
+            r#"{"shared":"event"}"#,
+            r#"{"notebook":"n","shared":"events"}"#,
+            r#"{"shared":"events","table":"events"}"#,
         ],
     );
     refused::<Cancel>(

@@ -40,6 +40,7 @@ fn every_part_of_a_revision_is_told_and_weighed() {
     let library = json!({ "component": digest, "manifest": blake3, "owner": "partner" });
     let column = |name: &str, kind: &str| json!({ "name": name, "type": kind });
     let join_key = json!({ "kind": "email", "profile": "uid2", "version": 1 });
+    let earlier = json!({ "notebook": "earlier", "output": "totals" });
     // Each part, another value of it, what is told, what it means, and what going back means.
     let cases = [
         ("/component", digest, Part::Component, Alters, Alters),
@@ -55,6 +56,7 @@ fn every_part_of_a_revision_is_told_and_weighed() {
         ("/inputs/0/table", json!("airline.other"), Part::Binding, Alters, Alters),
         ("/inputs/0/renamed", json!({ "origin": "from" }), Part::Binding, Alters, Alters),
         ("/inputs/0/join_keys", json!({ "origin": join_key }), Part::JoinKey, Alters, Alters),
+        ("/inputs/0/output", earlier, Part::DerivedFrom, Alters, Alters),
         ("/inputs/0/view", json!(blake3), Part::View, Alters, Alters),
         (
             "/inputs/0/columns",

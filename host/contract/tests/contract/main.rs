@@ -2,9 +2,13 @@
 
 mod approvals;
 mod assets;
+mod billing;
 mod bodies;
 mod bundles;
 mod cancels;
+mod conditions;
+mod deprecations;
+mod derived;
 mod differences;
 mod encoding;
 mod histories;

@@ -13,12 +13,13 @@ use glovebox_contract::parameter::ParameterValue;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::receipt::{EvidenceClass, Outcome, OutputFile, Receipt, Usage};
 use glovebox_contract::statement::{
-    AssetStatement, AutoApproval, Body, Cancel, Decision, Delete, FileDigest, Grant, JailMode,
-    Kind, LogReaders, MAX_STATEMENT_BYTES, OutputRead, Pause, Recipient, Refused, Resume, Review,
+    AllowedValues, Amount, AssetStatement, AutoApproval, Billing, Body, Cancel, Conditions,
+    Decision, Delete, Deprecate, FileDigest, Grant, JailMode, Kind, LogReaders,
+    MAX_STATEMENT_BYTES, OutputRead, Pause, Pin, Prices, Recipient, Refused, Resume, Review,
     RoomDocument, Rotate, Rule, RunRequest, RunStart, Share, Shared, SharedRead, Snapshot,
     Statement, TableAsset,
 };
-use proptest::collection::{btree_map, vec};
+use proptest::collection::{btree_map, btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -67,8 +68,9 @@ fn run_id() -> impl Strategy<Value = RunId> {
 
 fn snapshots() -> impl Strategy<Value = BTreeMap<TableName, Snapshot>> {
     let file = (number(), content()).prop_map(|(bytes, digest)| FileDigest { bytes, digest });
-    let snapshot = (vec(file, 0..3), vec(number(), 0..3))
-        .prop_map(|(files, tables)| Snapshot { files, tables });
+    let pin = select(vec![Pin::Content, Pin::Version]);
+    let snapshot = (vec(file, 0..3), pin, vec(number(), 0..3))
+        .prop_map(|(files, pin, tables)| Snapshot { files, pin, tables });
     btree_map(table_name(), snapshot, 0..3)
 }
 
@@ -137,6 +139,7 @@ fn table() -> impl Strategy<Value = TableAsset> {
             description,
             join_keys: std::collections::BTreeMap::new(),
             name,
+            output: None,
             view: None,
         },
     )
@@ -179,17 +182,66 @@ fn receipt() -> impl Strategy<Value = Receipt> {
 fn run_start() -> impl Strategy<Value = RunStart> {
     let digests = (blake3(), blake3(), blake3(), blake3());
     let jail = select(vec![JailMode::Full, JailMode::Off]);
-    (digests, snapshots(), jail, run_id()).prop_map(
-        |((engine, grants_digest, host_binary, request), inputs, jail, run)| RunStart {
+    let owner = select(vec!["airline", "weather"]).prop_map(parse);
+    let rules = btree_map(owner, btree_set(asset_name(), 1..3), 0..3);
+    (digests, snapshots(), jail, rules, run_id()).prop_map(
+        |((engine, grants_digest, host_binary, request), inputs, jail, rules, run)| RunStart {
             engine,
             grants_digest,
             host_binary,
             inputs,
             jail,
             request,
+            rules,
             run,
         },
     )
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    "[0-9]{1,12}(\\.[0-9]{1,9})?".prop_map(|text| parse(&text))
+}
+
+fn billing() -> impl Strategy<Value = Billing> {
+    let payer = option::of(select(vec!["airline", "weather"]));
+    let prices = (amount(), amount(), amount(), amount()).prop_map(
+        |(cpu_second, gib_in, gib_out, gib_second)| Prices {
+            cpu_second,
+            gib_in,
+            gib_out,
+            gib_second,
+        },
+    );
+    let prices = prop_oneof![Just(Prices::default()), prices];
+    (payer, prices).prop_map(|(payer, prices)| Billing {
+        currency: "EUR".into(),
+        payer: payer.map(parse),
+        prices,
+    })
+}
+
+fn conditions() -> impl Strategy<Value = Conditions> {
+    let allowed = (vec(text(), 1..3), option::of(text()), option::of(text()))
+        .prop_map(|(choices, maximum, minimum)| AllowedValues { choices, maximum, minimum });
+    let flags = (any::<bool>(), any::<bool>());
+    (
+        flags,
+        option::of(number()),
+        option::of(1..=MAX_INTEGER),
+        btree_map(identifier(), allowed, 0..3),
+    )
+        .prop_map(|((capabilities, outputs), expires, max_runs, parameters)| Conditions {
+            capabilities_not_grown: capabilities,
+            expires,
+            max_runs,
+            outputs_unchanged: outputs,
+            parameters,
+        })
+}
+
+fn deprecate() -> impl Strategy<Value = Deprecate> {
+    (asset_name(), text(), blake3(), option::of(number()))
+        .prop_map(|(notebook, note, revision, until)| Deprecate { notebook, note, revision, until })
 }
 
 fn review() -> impl Strategy<Value = Review> {
@@ -227,9 +279,10 @@ fn assets() -> impl Strategy<Value = AssetStatement> {
 fn room() -> impl Strategy<Value = RoomDocument> {
     let provider = option::of(select(vec!["airline", "weather"]));
     let readers = select(vec![LogReaders::Author, LogReaders::All, LogReaders::Runner]);
-    (provider, readers).prop_map(|(provider, readers)| {
+    (provider, readers, option::of(billing())).prop_map(|(provider, readers, billing)| {
         let mut document = document(&["airline", "weather"]);
         document.log_readers = if provider.is_some() { LogReaders::Runner } else { readers };
+        document.billing = billing;
         document.package_provider = provider.map(parse);
         document
     })
@@ -238,8 +291,9 @@ fn room() -> impl Strategy<Value = RoomDocument> {
 fn rule() -> impl Strategy<Value = Rule> {
     let author = option::of(select(vec!["airline", "partner"]));
     prop_oneof![
-        (author, asset_name()).prop_map(|(author, id)| {
-            Rule::Add(AutoApproval { author: author.map(parse), id, runner: parse("weather") })
+        (author, conditions(), asset_name()).prop_map(|(author, conditions, id)| {
+            let (author, runner) = (author.map(parse), parse("weather"));
+            Rule::Add(AutoApproval { author, conditions, id, runner })
         }),
         asset_name().prop_map(|id| Rule::Remove { id }),
     ]
@@ -256,6 +310,7 @@ fn share() -> impl Strategy<Value = Share> {
         (asset_name(), option::of(identifier()))
             .prop_map(|(notebook, output)| Shared::Output { notebook, output }),
         table_name().prop_map(|table| Shared::Table { table }),
+        Just(Shared::Events {}),
     ];
     let grant = (asset_name(), asset_name(), option::of(number()), what).prop_map(
         |(recipient, share, until, what)| Share::Grant(Grant { recipient, share, until, what }),
@@ -310,6 +365,7 @@ fn body() -> impl Strategy<Value = Body> {
         rule().prop_map(Body::Rule),
         share().prop_map(Body::Share),
         shared_read().prop_map(Body::SharedRead),
+        deprecate().prop_map(Body::Deprecate),
     ]
 }
 

@@ -8,7 +8,8 @@ use glovebox_contract::manifest::{ComponentKind, Manifest};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::RevisionStatus;
 use glovebox_contract::statement::{
-    AssetStatement, AutoApproval, Body, Decision, Delete, LibraryAsset, NotebookAsset, Rule,
+    AssetStatement, AutoApproval, Body, Conditions, Decision, Delete, LibraryAsset, NotebookAsset,
+    Rule,
 };
 
 use crate::support::{
@@ -16,7 +17,8 @@ use crate::support::{
 };
 
 fn auto(id: &str, author: Option<&str>, runner: &str) -> AutoApproval {
-    AutoApproval { author: author.map(parse), id: parse(id), runner: parse(runner) }
+    let (author, conditions) = (author.map(parse), Conditions::default());
+    AutoApproval { author, conditions, id: parse(id), runner: parse(runner) }
 }
 
 fn add_rule(id: &str, author: Option<&str>, runner: &str) -> Body {
@@ -61,7 +63,7 @@ fn may_run(room: &Room) -> Option<ReasonCode> {
 
 /// The approvals by rule of the newest revision: who, by which.
 fn by_rule(room: &Room) -> Vec<(String, String)> {
-    let reviews = room.state.reviews(&name(), &room.revision()).unwrap();
+    let reviews = room.state.reviews(&name(), &room.revision(), room.now).unwrap();
     let by_rule = reviews.into_iter().filter(|review| review.auto_approved.is_some());
     by_rule.map(|r| (r.party.to_string(), r.auto_approved.unwrap().to_string())).collect()
 }
@@ -86,7 +88,7 @@ fn a_rule_approves_what_is_added_after_it() {
     // Versions that follow need no review of the airline either.
     room.says("partner", add_notebook(notebook("1.1.0")));
     assert_eq!(missing(&room), ["weather"]);
-    let reviews = room.state.reviews(&name(), &room.revision()).unwrap();
+    let reviews = room.state.reviews(&name(), &room.revision(), room.now).unwrap();
     assert_eq!(reviews.len(), 1);
     assert_eq!((reviews[0].decision, reviews[0].comment.as_str()), (Decision::Approve, ""));
     // A record of its own is no signed review.

@@ -3,12 +3,12 @@
 use glovebox_contract::bundle::{Expectations, Verdict, verify};
 use glovebox_contract::digest::Sha256Digest;
 use glovebox_contract::envelope::Envelope;
-use glovebox_contract::name::RunId;
+use glovebox_contract::name::{RunId, TableName};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::SharingRecipient;
 use glovebox_contract::statement::{
-    Body, Decision, Delete, Grant, MAX_TOKEN_GRACE_SECONDS, OutputReaders, Recipient, Share,
-    Shared, SharedRead,
+    AuditTable, Body, Decision, Delete, Grant, MAX_TOKEN_GRACE_SECONDS, OutputReaders, Recipient,
+    Share, Shared, SharedRead,
 };
 
 use crate::support::{
@@ -211,6 +211,33 @@ fn a_party_shares_its_own_tables_and_what_it_may_read() {
     check("weather", output("other", None), Some(ReasonCode::NotFound));
     check("airline", outputs(), Some(ReasonCode::NotPermitted));
     check("partner", outputs(), Some(ReasonCode::NotPermitted));
+    // Everyone reads the whole log.
+    for party in ["airline", "weather", "partner"] {
+        check(party, Shared::Events {}, None);
+    }
+}
+
+#[test]
+fn events_are_read_by_names_that_nothing_else_has() {
+    let (mut room, _) = shared();
+    let read = |what: &str| Body::SharedRead(read(what));
+    for table in AuditTable::ALL {
+        let refused = outcome(&room, "host", read(table.in_statement()));
+        assert_eq!(refused, Some(ReasonCode::NotPermitted), "it was not granted");
+        assert!(table.in_statement().parse::<TableName>().is_err());
+    }
+    room.says("weather", give(grant("acme", Shared::Events {})));
+    for (what, expected) in [
+        ("audit:events", None),
+        ("audit:runs", None),
+        ("audit:statements", Some(ReasonCode::NotPermitted)),
+        ("audit.events", Some(ReasonCode::NotPermitted)),
+        ("events", Some(ReasonCode::NotPermitted)),
+    ] {
+        assert_eq!(outcome(&room, "host", read(what)), expected, "{what}");
+    }
+    let none = room.state.shared_outputs(&parse("weather"), &Shared::Events {}, room.now).count();
+    assert_eq!(none, 0, "events are no outputs");
 }
 
 #[test]

@@ -225,6 +225,7 @@ fn every_kind_has_its_own_words() {
     rule: changes a rule, urn:glovebox:rule:v1
     share: changes what it shares, urn:glovebox:share:v1
     shared-read: lets a recipient read, urn:glovebox:shared-read:v1
+    deprecate: deprecates a revision, urn:glovebox:deprecate:v1
     "###);
 }
 

@@ -17,8 +17,8 @@ use glovebox_contract::receipt::{Computation, EvidenceClass, Outcome, OutputFile
 use glovebox_contract::state::{Applied, Refusal, RoomState};
 use glovebox_contract::statement::{
     AssetStatement, Body, Collaborator, Decision, FileDigest, JailMode, LogReaders, NotebookAsset,
-    OutputReaders, OutputSettings, Review, RoomDocument, RunRequest, RunStart, Snapshot, Statement,
-    TableAsset,
+    OutputReaders, OutputSettings, Pin, Review, RoomDocument, RunRequest, RunStart, Snapshot,
+    Statement, TableAsset,
 };
 
 /// 2026-01-01T00:00:00Z.
@@ -61,6 +61,7 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) fn document(parties: &[&str]) -> RoomDocument {
     RoomDocument {
+        billing: None,
         collaborators: parties.iter().map(|alias| collaborator(alias)).collect(),
         created: NOW,
         creator: parse(parties[0]),
@@ -88,6 +89,7 @@ pub(crate) fn table(name: &str, columns: &[(&str, &str)]) -> TableAsset {
         description: String::new(),
         join_keys: BTreeMap::new(),
         name: parse(name),
+        output: None,
         view: None,
     }
 }
@@ -180,6 +182,7 @@ pub(crate) fn name() -> AssetName {
 pub(crate) fn inputs() -> BTreeMap<TableName, Snapshot> {
     let snapshot = |content: &[u8]| Snapshot {
         files: vec![FileDigest { bytes: content.len() as u64, digest: ContentDigest::of(content) }],
+        pin: Pin::Content,
         tables: Vec::new(),
     };
     BTreeMap::from([
@@ -328,6 +331,7 @@ impl Room {
             inputs: inputs(),
             jail: JailMode::Full,
             request: *self.state.run(run).unwrap().request(),
+            rules: self.state.approving_rules(run, self.now).unwrap(),
             run: *run,
         }
     }

@@ -68,12 +68,12 @@ fn add_table(
         }
         let view_files = ViewFiles { sql: view.sql, tables };
         let aliases = view.offer.aliases.clone();
-        (view.offer, TableFiles { aliases, files: Vec::new(), view: Some(view_files) })
+        (view.offer, TableFiles { aliases, view: Some(view_files), ..TableFiles::default() })
     } else {
         let (offer, path) = catalog.table(local_name)?;
         let files = upload_table(&session, local_name, &path)?;
         let aliases = offer.aliases.clone();
-        (offer, TableFiles { aliases, files, view: None })
+        (offer, TableFiles { aliases, files, ..TableFiles::default() })
     };
     let described = room.describe(&source)?;
     let asset = TableAsset {
@@ -81,6 +81,7 @@ fn add_table(
         description: offer.description,
         join_keys: offer.join_keys,
         name: name.clone(),
+        output: None,
         view: described.definition,
     };
     room.add_table_with(&source, |_| Ok(Body::Asset(AssetStatement::Table(asset.clone()))))?;

@@ -70,7 +70,7 @@ pub(super) fn notebook(
 ) -> Value {
     let name = Name::listed(notebook.name());
     let etag = version.revision_digest();
-    let reviews = etag.map(|digest| state.reviews(notebook.name(), digest));
+    let reviews = etag.map(|digest| state.reviews(notebook.name(), digest, now));
     let reviews = reviews.and_then(Result::ok).unwrap_or_default();
     let status = etag.and_then(|digest| state.status(notebook.name(), digest, now).ok());
     let members = json!({

@@ -158,6 +158,12 @@ fn standing(
             words::waiting(body, "it does not fit the tables of the room as they are now");
         }
     }
+    if let Some(deprecation) = version.deprecation() {
+        body.raw("<dt>Deprecated<dd>");
+        let ends = deprecation.until.map(|until| format!("it ends on {}", words::time(until)));
+        words::waiting(body, ends.as_deref().unwrap_or("by its author"));
+        body.raw(" ").text(&deprecation.note);
+    }
     body.raw("<dt>Component<dd><code>").text(asset.component.blake3).raw("</code> ");
     body.text(words::size(asset.component_bytes));
     body.raw("<dt>Author<dd>").text(notebook.author());
@@ -165,7 +171,7 @@ fn standing(
     body.raw("<dt>Code<dd>").text(if asset.hidden { "hidden" } else { "visible to reviewers" });
     body.raw("<dt>Added<dd>").text(words::time(version.added_at())).raw("</dl>");
     let Some(digest) = version.revision_digest() else { return };
-    let reviews = state.reviews(notebook.name(), digest).unwrap_or_default();
+    let reviews = state.reviews(notebook.name(), digest, now).unwrap_or_default();
     let mut latest: BTreeMap<&Alias, usize> = BTreeMap::new();
     for (at, review) in reviews.iter().enumerate() {
         latest.insert(&review.party, at);

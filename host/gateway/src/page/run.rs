@@ -115,7 +115,12 @@ fn unknown(app: &App, entered: &Entered, id: &RunId) -> Result<Answer, Failure> 
 
 fn stage(progress: &RunProgress) -> String {
     let stage = match progress.stage {
-        None => return "waits for its turn".into(),
+        None => {
+            return match progress.ahead {
+                Some(ahead) if ahead > 0 => format!("waits for its turn, {ahead} before it"),
+                _ => "waits for its turn".into(),
+            };
+        }
         Some(RunStage::ReadingInputs) => "reads its inputs",
         Some(RunStage::Compiling) => "compiles",
         Some(RunStage::Running) => "runs",

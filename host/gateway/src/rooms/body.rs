@@ -133,6 +133,7 @@ impl CleanRoom {
         let package_provider = detail.package_provider()?;
         let shared = self.shared_output();
         let document = RoomDocument {
+            billing: None,
             collaborators,
             created: founding.now,
             creator,

@@ -67,6 +67,7 @@ fn remote_detail(state: &RoomState, shared: bool) -> Value {
         "central_clean_room_id": state.id(),
         "cloud_vendor": CLOUD_VENDOR,
         "region": document.region,
+        "billing": document.billing,
         "collaborators": state.members().map(collaborator).collect::<Vec<_>>(),
         "creator": state.member(&document.creator).ok().map(collaborator),
         "enable_shared_output": shared,

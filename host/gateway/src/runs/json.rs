@@ -34,7 +34,7 @@ impl Standing {
             RunStatus::Requested if run.cancelled() => {
                 Self::going("TERMINATING", "being cancelled")
             }
-            RunStatus::Requested => Self::going("PENDING", "waiting for the host to start it"),
+            RunStatus::Requested => Self::going("QUEUED", "waiting for its turn at the host"),
             RunStatus::Started if run.cancelled() => Self::going("TERMINATING", "being cancelled"),
             RunStatus::Started => Self::going("RUNNING", "in run"),
             RunStatus::Refused { reason } => Self::failed(*reason, "was refused", run.cancelled()),

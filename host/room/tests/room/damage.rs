@@ -61,7 +61,7 @@ fn a_tampered_log_is_refused() {
     );
     check_reason(
         "PRAGMA user_version = 1",
-        "the log store has version 1, this program reads version 2",
+        "the log store has version 1, this program reads version 3",
         ReasonCode::HomeVersion,
     );
     check("PRAGMA application_id = 1", "not a room's database");

@@ -11,10 +11,13 @@ use glovebox_contract::manifest::Manifest;
 use glovebox_contract::media::MediaType;
 use glovebox_contract::name::Identifier;
 use glovebox_contract::reason::ReasonCode;
+use glovebox_job::broker::{BrokerAnswer, BrokerRequest, MAX_REQUEST_BYTES, encode};
 use glovebox_job::channel::WorkerChannel;
-use glovebox_job::descriptors::ReceivedDescriptors;
+use glovebox_job::descriptors::{DescriptorIndex, ReceivedDescriptors};
 use glovebox_job::event::{Compiled, Event, LogLevel, OutputSummary, ResourceUsage};
-use glovebox_job::job::{CompileJob, DescribeJob, InputFile, Job, RunJob, TableRows};
+use glovebox_job::job::{
+    BrokeredFiles, CompileJob, DescribeBrokeredJob, DescribeJob, InputFile, Job, RunJob, TableRows,
+};
 use serde::{Deserialize, Serialize};
 
 /// What stands in for a component: what the compiler would find in one.
@@ -80,6 +83,7 @@ fn worker() {
                 columns: job.definition.tables.into_values().flat_map(|t| t.file_columns).collect(),
                 usage: ResourceUsage::default(),
             },
+            Job::DescribeBrokered(job) => describe_brokered(job, descriptors),
             Job::Compile(job) => compile(&job, descriptors),
             Job::Run(job) => run(&channel, &job, descriptors),
         };
@@ -100,10 +104,56 @@ fn read_all(descriptors: &mut ReceivedDescriptors, file: &InputFile) -> Vec<u8> 
     bytes
 }
 
+/// The files of a table that the broker reads, or why it does not.
+fn read_brokered(socket: &mut UnixStream, files: &BrokeredFiles) -> Result<Vec<Vec<u8>>, Event> {
+    let numbered = (0..).zip(&files.files);
+    let read = numbered.map(|(number, file)| {
+        let ranges = vec![(0, file.bytes)];
+        let request = BrokerRequest::Ranges { table: files.table, file: number, ranges };
+        socket.write_all(&encode(&request, MAX_REQUEST_BYTES).unwrap()).unwrap();
+        let mut length = [0; 4];
+        socket.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        socket.read_exact(&mut answer).unwrap();
+        match serde_json::from_slice(&answer).unwrap() {
+            BrokerAnswer::Bytes { lengths } => {
+                assert_eq!(lengths, [file.bytes]);
+                let mut bytes = vec![0; file.bytes as usize];
+                socket.read_exact(&mut bytes).unwrap();
+                Ok(bytes)
+            }
+            BrokerAnswer::Failed { reason } => Err(failed(reason, "the broker failed")),
+            other => panic!("{other:?}"),
+        }
+    });
+    read.collect()
+}
+
+/// Takes a socket to the broker, which comes as the real worker needs it.
+fn broker(descriptors: &mut ReceivedDescriptors, index: DescriptorIndex) -> UnixStream {
+    let socket = UnixStream::from(std::os::fd::OwnedFd::from(descriptors.take(index).unwrap()));
+    let flags = nix::fcntl::fcntl(&socket, nix::fcntl::FcntlArg::F_GETFL).unwrap();
+    assert!(nix::fcntl::OFlag::from_bits_retain(flags).contains(nix::fcntl::OFlag::O_NONBLOCK));
+    socket.set_nonblocking(false).unwrap();
+    socket
+}
+
+fn describe_brokered(job: DescribeBrokeredJob, mut descriptors: ReceivedDescriptors) -> Event {
+    let mut socket = broker(&mut descriptors, job.broker[0]);
+    match read_brokered(&mut socket, &job.files) {
+        Err(event) => event,
+        Ok(files) => described(files),
+    }
+}
+
 /// The first line of a file names its columns, all of them integers.
 fn describe(job: &DescribeJob, mut descriptors: ReceivedDescriptors) -> Event {
-    let texts = job.files.iter().map(|file| read_all(&mut descriptors, file));
+    described(job.files.iter().map(|file| read_all(&mut descriptors, file)).collect())
+}
+
+fn described(texts: Vec<Vec<u8>>) -> Event {
     let headers: BTreeSet<_> = texts
+        .into_iter()
         .map(|text| String::from_utf8(text).unwrap().lines().next().unwrap_or_default().to_owned())
         .collect();
     let Some(header) = headers.first().filter(|header| headers.len() == 1 && !header.is_empty())
@@ -146,11 +196,22 @@ fn run(channel: &WorkerChannel, job: &RunJob, mut descriptors: ReceivedDescripto
     if read_all(&mut descriptors, &code) != machine_code(job.grants.component()) {
         return failed(ReasonCode::Internal, "wrong machine code was loaded");
     }
+    let mut sockets = job.broker.iter().map(|index| broker(&mut descriptors, *index));
+    let mut socket = sockets.next();
+    drop(sockets);
     for table in &job.inputs {
         assert!(job.grants.tables().contains_key(&table.table));
         let tables: Vec<_> = match &table.rows {
             TableRows::Files(files) => vec![files],
             TableRows::View(view) => view.tables.values().collect(),
+            TableRows::Brokered(files) => {
+                match read_brokered(socket.as_mut().unwrap(), files) {
+                    Err(event) => return event,
+                    Ok(read) => assert!(!read.is_empty()),
+                }
+                Vec::new()
+            }
+            TableRows::Foreign(_) => return failed(ReasonCode::SourceUnsupported, ""),
         };
         for file in tables.iter().flat_map(|table| &table.files) {
             read_all(&mut descriptors, file);
@@ -183,8 +244,10 @@ fn behave(
     let parameter = &job.grants.parameters()[&"behaviour".parse::<Identifier>().unwrap()];
     let behaviour = parameter.to_string();
     let summary = outputs.values_mut().next().unwrap();
+    let mut cpu_ms = 5;
     match behaviour.as_str() {
         "succeed" => {}
+        "busy" => cpu_ms = 900,
         // The test does something to the room or to the files when it hears of progress.
         "progress" => channel.send(&Event::Progress { done: 1, total: Some(2) }).unwrap(),
         "log" => {
@@ -241,5 +304,5 @@ fn behave(
         }
         other => return failed(ReasonCode::Internal, &format!("unknown behaviour `{other}`")),
     }
-    Event::Finished { outputs, usage: ResourceUsage { cpu_ms: 5, memory_bytes: 1000 } }
+    Event::Finished { outputs, usage: ResourceUsage { cpu_ms, memory_bytes: 1000 } }
 }

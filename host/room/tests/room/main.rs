@@ -2,12 +2,14 @@
 
 mod cancel;
 mod damage;
+mod fake_broker;
 mod fake_worker;
 mod full_disk;
 mod inputs;
 mod outputs;
 mod pinned;
 mod recovery;
+mod remote;
 mod runs;
 mod service;
 mod statements;

@@ -140,6 +140,7 @@ fn add_view(world: &World, stated: &str) -> Result<(), glovebox_room::RoomError>
         description: String::new(),
         join_keys: BTreeMap::new(),
         name,
+        output: None,
         view: Some(glovebox_contract::digest::Blake3Digest::of(stated.as_bytes())),
     };
     let envelope = sign(&room, "weather", Body::Asset(AssetStatement::Table(table)));

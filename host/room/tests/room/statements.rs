@@ -218,6 +218,7 @@ fn a_table_offers_only_columns_that_its_files_have() {
         description: String::new(),
         join_keys: std::collections::BTreeMap::new(),
         name: name.clone(),
+        output: None,
         view: None,
     };
     let envelope = sign(&room, "weather", Body::Asset(AssetStatement::Table(table)));
@@ -238,6 +239,7 @@ fn nobody_adds_a_table_in_anothers_name() {
         description: String::new(),
         join_keys: std::collections::BTreeMap::new(),
         name: name.clone(),
+        output: None,
         view: None,
     };
     let envelope = sign(&room, "airline", Body::Asset(AssetStatement::Table(table)));

@@ -56,6 +56,7 @@ fn offer(world: &World, name: &str, table: &UploadedTable) -> Result<Envelope, R
         description: String::new(),
         join_keys: BTreeMap::new(),
         name: name.clone(),
+        output: None,
         view: described.definition,
     };
     Ok(sign(&world.room(), name.schema(), Body::Asset(AssetStatement::Table(asset))))

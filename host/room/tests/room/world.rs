@@ -87,6 +87,7 @@ pub(crate) fn settings() -> WorkerSettings {
         jail: JailMode::Off,
         engine: fake_worker::engine(),
         host_binary: Blake3Digest::of(b"host"),
+        broker: None,
         crash_hook: None,
     }
 }
@@ -159,6 +160,7 @@ impl World {
             public_key: key(alias).public(),
         });
         RoomDocument {
+            billing: None,
             collaborators: collaborators.into(),
             created: START,
             creator: "airline".parse().unwrap(),
@@ -209,6 +211,7 @@ impl World {
             description: String::new(),
             join_keys: std::collections::BTreeMap::new(),
             name: name.clone(),
+            output: None,
             view: None,
         };
         let envelope = sign(&room, name.schema(), Body::Asset(AssetStatement::Table(table)));

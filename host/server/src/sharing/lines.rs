@@ -59,8 +59,7 @@ impl Lines {
                 "format": { "provider": metadata.format.provider },
                 "schemaString": metadata.schema_string,
                 "partitionColumns": metadata.partition_columns,
-                // The name that the protocol has for the table's own setting.
-                "configuration": { "enableChangeDataFeed": "true" },
+                "configuration": configuration(metadata),
             }),
             Format::Delta => json!({ "deltaMetadata": metadata }),
         };
@@ -177,6 +176,14 @@ impl Lines {
             members.insert("stats".into(), json!(stats));
         }
         plain
+    }
+}
+
+/// The settings, by the names that the protocol has for the table's own.
+fn configuration(metadata: &Metadata) -> Value {
+    match metadata.configuration.get("delta.enableChangeDataFeed") {
+        Some(setting) => json!({ "enableChangeDataFeed": setting }),
+        None => json!({}),
     }
 }
 

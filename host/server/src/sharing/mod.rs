@@ -2,7 +2,7 @@
 //!
 //! A recipient belongs to a party of one room and is known by a bearer token, whose digest is in
 //! the room's log. It sees what the party granted it: outputs that the party may read itself, as
-//! long as it may, and the party's own tables. Its profile names the room:
+//! long as it may, the party's own tables, and what happened in the room. Its profile names the room:
 //! `<host>/delta-sharing/<room id>`.
 //!
 //! | module | is |
@@ -10,6 +10,7 @@
 //! | `caller` | who asks |
 //! | `names` | what a recipient may read, by the names that it sees |
 //! | `events`, `plain`, `tables` | the Delta tables, kept up to date with the logs |
+//! | `audit` | tables of what happened in the room, made of its log |
 //! | `lists`, `query`, `lines` | the calls and their answers |
 //! | `capabilities`, `parameters`, `predicate` | what a client says |
 //! | `links`, `download`, `range` | files behind signed URLs |
@@ -19,6 +20,7 @@
 //! Everything that is refused is refused in the words of the protocol; what is not granted is
 //! missing.
 
+mod audit;
 mod caller;
 mod capabilities;
 mod download;

@@ -2,15 +2,19 @@
 //!
 //! A share is called as the owner of the recipient called it, a schema as the notebook, a table as
 //! the output. Runs of another party, where every party may read them, are the table
-//! `output@runner`. A table that an owner shares the plain way is called as in the room. Clients
-//! split names at dots, so a dot in a name becomes `~`.
+//! `output@runner`. A table that an owner shares the plain way is called as in the room, the tables
+//! of what happened there `audit.events` and `audit.runs`. Clients split names at dots, so a dot in a
+//! name becomes `~`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use glovebox_contract::name::{Alias, AssetName, Identifier, TableName};
 use glovebox_contract::state::{RoomState, SharingRecipient};
-use glovebox_contract::statement::{Grant, Shared};
+use glovebox_contract::statement::{AuditTable, Grant, Shared};
 use serde::{Deserialize, Serialize};
+
+/// The schema of the tables that are made of the log.
+const AUDIT: &str = "audit";
 
 /// A table of a room that can be shared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,6 +33,11 @@ pub(crate) enum Key {
     Plain {
         /// Its name.
         table: TableName,
+    },
+    /// A table that is made of the log.
+    Audit {
+        /// Which one.
+        table: AuditTable,
     },
 }
 
@@ -69,6 +78,7 @@ impl Key {
         match self {
             Self::Output { notebook, .. } => shown(notebook.as_str()),
             Self::Plain { table } => table.schema().to_owned(),
+            Self::Audit { .. } => AUDIT.to_owned(),
         }
     }
 
@@ -78,6 +88,7 @@ impl Key {
             Self::Output { runner, output, .. } if runner == owner => output.to_string(),
             Self::Output { runner, output, .. } => format!("{output}@{runner}"),
             Self::Plain { table } => table.table().to_owned(),
+            Self::Audit { table } => table.as_str().to_owned(),
         }
     }
 
@@ -86,6 +97,7 @@ impl Key {
         match self {
             Self::Output { notebook, .. } => format!("{notebook}.{}", self.table(owner)),
             Self::Plain { table } => table.to_string(),
+            Self::Audit { table } => table.in_statement().to_owned(),
         }
     }
 
@@ -96,6 +108,7 @@ impl Key {
             (Self::Plain { table }, Shared::Table { table: granted }) => {
                 table == granted && state.table(table).is_some()
             }
+            (Self::Audit { .. }, Shared::Events {}) => true,
             (
                 Self::Output { runner, notebook, output },
                 Shared::Output { notebook: granted, .. },
@@ -120,6 +133,7 @@ pub(crate) fn schemas(recipient: &SharingRecipient, now: u64, share: &str) -> BT
     let schema = |grant: &Grant| match &grant.what {
         Shared::Output { notebook, .. } => shown(notebook.as_str()),
         Shared::Table { table } => table.schema().to_owned(),
+        Shared::Events {} => AUDIT.to_owned(),
     };
     grants_in(recipient, now, share).map(schema).collect()
 }
@@ -141,6 +155,7 @@ pub(crate) fn tables(
                 .map(|_| Key::Plain { table: table.clone() })
                 .into_iter()
                 .collect(),
+            Shared::Events {} => AuditTable::ALL.map(|table| Key::Audit { table }).into(),
             Shared::Output { notebook, .. } => state
                 .shared_outputs(owner, &grant.what, now)
                 .map(|(run, output, _)| Key::Output {
@@ -179,6 +194,10 @@ pub(crate) fn find(
             {
                 Some(Key::Plain { table: granted.clone() })
             }
+            Shared::Events {} if schema == AUDIT => AuditTable::ALL
+                .into_iter()
+                .find(|known| known.as_str() == table)
+                .map(|table| Key::Audit { table }),
             _ => None,
         };
         if let Some(key) = key.filter(|key| key.is_covered(state, owner, &grant.what, now)) {

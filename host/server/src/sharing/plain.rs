@@ -20,6 +20,7 @@ pub(crate) fn files(
     };
     let files = match source.rows {
         Rows::View { .. } => return Ok(Err("it is a view, and only files can be shared")),
+        Rows::Remote(_) => return Ok(Err("it is elsewhere, and this host has no files of it")),
         Rows::Files(files) => files,
     };
     // Recipients get the files, with every column in them.

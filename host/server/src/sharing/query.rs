@@ -12,7 +12,7 @@ use super::capabilities::{self, Capabilities, Format};
 use super::error::{Result, SharingError};
 use super::lines::{End, Lines};
 use super::links::{self, Links};
-use super::names::Listed;
+use super::names::{Key, Listed};
 use super::parameters::{self, Body, Parameters};
 use super::predicate::{Columns, Figures, Predicate};
 use super::reads;
@@ -194,6 +194,12 @@ impl Asked {
         end: Option<u64>,
         historical: bool,
     ) -> Result<Response> {
+        if matches!(self.listed.key, Key::Audit { .. }) {
+            return Err(SharingError::unsupported(
+                "this table has no change data feed: rows only come, so read those whose position \
+                 is greater than the last that you have",
+            ));
+        }
         let history = &self.table.history;
         let latest = history.latest().ok_or_else(|| SharingError::missing("table"))?;
         if start > latest {

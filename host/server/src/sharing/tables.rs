@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::name::{RoomId, RunId, TableName};
 use glovebox_contract::state::RoomState;
-use glovebox_contract::statement::Shared;
+use glovebox_contract::statement::{AuditTable, Shared};
 use glovebox_delta::{DataFile, Event, History};
 
+use super::audit::{self, Audit};
 use super::caller::Caller;
 use super::error::{Result, SharingError};
 use super::events::{Events, TableEvents};
@@ -37,6 +38,7 @@ pub(crate) struct Tables {
 struct RoomTables {
     events: Events,
     synced: BTreeMap<Key, Synced>,
+    audit: Audit,
 }
 
 /// A table that was brought up to date.
@@ -53,6 +55,7 @@ pub(crate) struct Table {
     pub(crate) directory: PathBuf,
     pub(crate) history: Arc<History>,
     runs: Arc<HashMap<Blake3Digest, RunId>>,
+    /// Whether its rows are no run's, and so never end.
     is_plain: bool,
 }
 
@@ -78,6 +81,7 @@ impl Tables {
                 room.join(runner.as_str()).join(notebook.as_str()).join(output.as_str())
             }
             Key::Plain { table } => room.join(table.schema()).join(PLAIN).join(table.table()),
+            Key::Audit { table } => audit::directory(&room, *table),
         }
     }
 }
@@ -93,7 +97,7 @@ impl Table {
         let tables = app.sharing().tables.room(&slot.id);
         let guard = tables.lock_owned().await;
         let directory = app.sharing().tables.table_directory(&slot.id, &key);
-        let is_plain = matches!(key, Key::Plain { .. });
+        let is_plain = !matches!(key, Key::Output { .. });
         let table = |Synced { history, runs, .. }| Self { directory, history, runs, is_plain };
         if let Some(synced) = guard.current(&key, size) {
             return Ok(table(synced));
@@ -101,6 +105,9 @@ impl Table {
         // Goes on to its end when the recipient goes away, so that no two do it at once.
         let task = tokio::spawn(async move {
             let mut guard = guard;
+            if let Key::Audit { table } = key {
+                return guard.audit(&app, &slot, table).await.map(Some);
+            }
             guard.read(&app, &slot).await?;
             guard.sync(&app, &slot, &key).await
         });
@@ -124,12 +131,33 @@ impl Table {
     }
 }
 
+impl Synced {
+    /// A table that is made of the log.
+    fn of_log(history: Arc<History>) -> Self {
+        Self { events: 0, history, runs: Arc::default() }
+    }
+}
+
 impl RoomTables {
     /// The table, when nothing was said about it since it was brought up to date.
     fn current(&self, key: &Key, size: u64) -> Option<Synced> {
+        if let Key::Audit { table } = key {
+            return self.audit.current(*table, size).map(Synced::of_log);
+        }
         let synced = self.synced.get(key)?;
         let events = self.events.of(key)?;
         (self.events.is_at(size) && events.events.len() == synced.events).then(|| synced.clone())
+    }
+
+    /// A table that is made of the log, up to date.
+    async fn audit(
+        &mut self,
+        app: &Arc<App>,
+        slot: &Arc<Slot>,
+        table: AuditTable,
+    ) -> Result<Synced> {
+        let directory = app.sharing().tables.table_directory(&slot.id, &Key::Audit { table });
+        self.audit.sync(app, slot, table, directory).await.map(Synced::of_log)
     }
 
     /// Reads what the log has got since.
@@ -159,7 +187,7 @@ impl RoomTables {
         }
         let runs = Arc::new(table.runs.clone());
         let events = match key {
-            Key::Output { .. } => table.events,
+            Key::Output { .. } | Key::Audit { .. } => table.events,
             Key::Plain { table: name } => match offered(app, slot, name, &table).await {
                 Ok(Some(events)) => events,
                 // What was shared before its owner changed it is shared no more.
@@ -226,6 +254,11 @@ pub(crate) async fn sync_room(app: &Arc<App>, id: &RoomId) -> Result<()> {
         let state = slot.view().state;
         let keys: Vec<Key> = tables.events.keys().cloned().collect();
         let mut worst = Ok(());
+        // They are made when somebody asks.
+        if !audit::is_granted(&state) {
+            let directory = app.sharing().tables.room_directory(&slot.id);
+            worst = tables.audit.forget(&directory).await;
+        }
         for key in keys {
             let done = match &key {
                 Key::Plain { .. } if !is_granted(&state, &key) => {

@@ -47,6 +47,7 @@ pub(crate) fn settings() -> WorkerSettings {
         jail: JailMode::Off,
         engine: fake_worker::engine(),
         host_binary: Blake3Digest::of(b"host"),
+        broker: None,
         crash_hook: None,
     }
 }
@@ -59,6 +60,8 @@ pub(crate) struct World {
     pub(crate) host_key: PublicKey,
     pub(crate) client: reqwest::Client,
     pub(crate) scheme: &'static str,
+    /// How many seconds the parties' clocks are ahead.
+    pub(crate) ahead: u64,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     server: Option<tokio::task::JoinHandle<Result<(), glovebox_server::ServerError>>>,
 }
@@ -130,6 +133,7 @@ impl World {
             host_key: bound.host_key,
             client: reqwest::Client::new(),
             scheme,
+            ahead: 0,
             stop: Some(stop),
             server: Some(server),
         }
@@ -161,14 +165,23 @@ impl World {
 
     /// A room of `airline` and `weather` that both have accepted.
     pub(crate) async fn room(&self) -> RoomId {
-        let room = self.party("airline").create_room("lab", &["airline", "weather"]).await;
+        self.room_called("lab").await
+    }
+
+    async fn room_called(&self, name: &str) -> RoomId {
+        let room = self.party("airline").create_room(name, &["airline", "weather"]).await;
         self.party("weather").say(&room, Body::Accept).await;
         room
     }
 
     /// [`World::room`] with both tables and the approved notebook.
     pub(crate) async fn ready(&self) -> RoomId {
-        let room = self.room().await;
+        self.ready_called("lab").await
+    }
+
+    /// [`World::ready`] by another name, for a second room.
+    pub(crate) async fn ready_called(&self, name: &str) -> RoomId {
+        let room = self.room_called(name).await;
         self.party("airline").add_table(&room, "airline.flights", "origin,delay\n").await;
         self.party("weather").add_table(&room, "weather.hourly", "wind\n").await;
         self.party("airline").add_notebook(&room).await.json::<Taken>(200);
@@ -195,7 +208,7 @@ impl Party<'_> {
     pub(crate) fn headers(&self, method: &str, target: &str, body: &[u8]) -> SignedHeaders {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let request = Request { method, path, query, body };
-        sign(&request, &self.key, &self.world.host_key, now()).unwrap()
+        sign(&request, &self.key, &self.world.host_key, now() + self.world.ahead).unwrap()
     }
 
     /// A signed request that has not been sent.
@@ -231,6 +244,7 @@ impl Party<'_> {
             public_key: key(alias).public(),
         });
         RoomDocument {
+            billing: None,
             collaborators: collaborators.collect(),
             created: now(),
             creator: self.alias(),
@@ -351,6 +365,7 @@ impl Party<'_> {
             description: String::new(),
             join_keys: BTreeMap::new(),
             name: name.parse().unwrap(),
+            output: None,
             view: None,
         };
         let statement = self.statement(room, Body::Asset(AssetStatement::Table(table))).await;

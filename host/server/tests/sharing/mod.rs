@@ -1,5 +1,6 @@
 //! Delta Sharing as clients meet it: recipients, tables, files, and what they may not have.
 
+mod audit;
 mod expiry;
 mod files;
 mod lists;

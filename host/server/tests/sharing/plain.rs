@@ -37,6 +37,7 @@ async fn offer(
         description: String::new(),
         join_keys: BTreeMap::new(),
         name: "weather.stations".parse().unwrap(),
+        output: None,
         view: None,
     };
     let statement = weather.statement(room, Body::Asset(AssetStatement::Table(asset))).await;

@@ -5,8 +5,10 @@ mod json;
 use anyhow::Result;
 use glovebox_contract::column::Column;
 use glovebox_contract::library::{FunctionDeclaration, FunctionKind};
-use glovebox_contract::state::{Notebook, ReviewRecord, RevisionStatus, RoomState, Version};
-use glovebox_contract::statement::TableBinding;
+use glovebox_contract::state::{
+    Deprecation, Notebook, ReviewRecord, RevisionStatus, RoomState, Version,
+};
+use glovebox_contract::statement::{Amount, Billing, TableBinding};
 use serde_json::Value;
 
 use crate::commands::{keys, rule, share};
@@ -29,6 +31,9 @@ pub(super) fn show(context: &Context, state: &RoomState) -> Result<()> {
     if let Some(provider) = &document.package_provider {
         println!("packaged: {provider} brings the code, hidden, and never reads what comes out");
     }
+    if let Some(billing) = &document.billing {
+        println!("{}", billed(billing));
+    }
     if let Some(pause) = state.pause() {
         println!("PAUSED by {}: {}", pause.by(), plain(pause.comment()));
     }
@@ -43,6 +48,24 @@ pub(super) fn show(context: &Context, state: &RoomState) -> Result<()> {
     show_all("Rules", rule::sentences(state));
     show_all("Shared", share::lines(state, context::now()));
     Ok(())
+}
+
+/// `airline pays for every run in EUR: 0.00002 a second of processor time, …`
+fn billed(billing: &Billing) -> String {
+    let payer = billing.payer.as_ref().map_or("the runner", |payer| payer.as_str());
+    let prices = &billing.prices;
+    let prices: Vec<_> = [
+        (prices.cpu_second, "a second of processor time"),
+        (prices.gib_second, "a second with a GiB of memory"),
+        (prices.gib_in, "a GiB read"),
+        (prices.gib_out, "a GiB written"),
+    ]
+    .into_iter()
+    .filter(|(price, _)| !price.is_zero())
+    .map(|(price, what): (Amount, _)| format!("{price} {what}"))
+    .collect();
+    let prices = if prices.is_empty() { "nothing".to_owned() } else { prices.join(", ") };
+    format!("{payer} pays for every run, in {}: {prices}", billing.currency)
 }
 
 /// A heading and its lines, when there are any.
@@ -159,6 +182,13 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
             runners.join(", ")
         );
         println!("      component {}", asset.component);
+        if let Some(cutover) = asset.cutover {
+            let time = terminal::time(cutover);
+            println!("      cutover   once approved, earlier versions end on {time}");
+        }
+        if let Some(deprecation) = version.deprecation() {
+            println!("      {}", deprecated(deprecation));
+        }
         for (input, TableBinding { columns, table }) in &asset.bindings {
             let renamed = columns.iter().map(|(name, is)| format!("{name} is {is}"));
             let renamed = renamed.collect::<Vec<_>>().join(", ");
@@ -194,10 +224,24 @@ fn show_notebook(state: &RoomState, notebook: &Notebook) {
     }
 }
 
+/// `DEPRECATED, it ends on 2027-01-31 00:00:00Z: use 2.0.0`
+pub(crate) fn deprecated(deprecation: &Deprecation) -> String {
+    let mut text = "DEPRECATED".to_owned();
+    if let Some(until) = deprecation.until {
+        text += &format!(", it ends on {}", terminal::time(until));
+    }
+    if !deprecation.note.is_empty() {
+        text += &format!(": {}", plain(&deprecation.note));
+    }
+    text
+}
+
 /// What the parties said about a version, and which of their rules spoke for them.
 fn reviews(state: &RoomState, notebook: &Notebook, version: &Version) -> Vec<ReviewRecord> {
     let digest = version.revision_digest();
-    digest.and_then(|digest| state.reviews(notebook.name(), digest).ok()).unwrap_or_default()
+    digest
+        .and_then(|digest| state.reviews(notebook.name(), digest, context::now()).ok())
+        .unwrap_or_default()
 }
 
 fn status_text(status: &RevisionStatus) -> String {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use library::LibraryAsset;
 pub use notebook::{NotebookAsset, TableBinding};
-pub use table::TableAsset;
+pub use table::{TableAsset, TableOutput};
 pub use volume::{MAX_VOLUME_FILES, VolumeAsset};
 
 use super::StatementError;
@@ -83,7 +83,10 @@ impl AssetStatement {
     pub(super) fn summary(&self) -> String {
         match self {
             Self::Table(table) if table.view.is_some() => format!("adds the view {}", table.name),
-            Self::Table(table) => format!("adds the table {}", table.name),
+            Self::Table(table) => match &table.output {
+                None => format!("adds the table {}", table.name),
+                Some(output) => format!("adds the table {} of the output {output}", table.name),
+            },
             Self::Notebook(notebook) => {
                 let Manifest { name, version, .. } = &notebook.manifest;
                 format!("adds the notebook {name} {version}")

@@ -1,6 +1,7 @@
 //! Tables and views.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::StatementError;
 use crate::column::{Column, MAX_COLUMNS};
 use crate::digest::Blake3Digest;
 use crate::join_key::JoinKey;
-use crate::name::TableName;
+use crate::name::{AssetName, Identifier, TableName};
 use crate::text::{check_line, check_text};
 
 /// A table: its name and columns, never where its files are or what its columns are called there.
@@ -25,9 +26,30 @@ pub struct TableAsset {
     pub join_keys: BTreeMap<String, JoinKey>,
     /// Its name; the part in front of the dot is the signer's alias.
     pub name: TableName,
+    /// For a table that is what runs of a notebook let out, whose output it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<TableOutput>,
     /// For a view, the digest of its definition: SQL over tables of the same owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Blake3Digest>,
+}
+
+/// An output of a notebook of the room that is read as a table: the newest one that the table's
+/// owner may read, when a run that reads it starts. So what one run lets out goes into the next, and
+/// nobody reads through it what its owner may not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableOutput {
+    /// The notebook.
+    pub notebook: AssetName,
+    /// Its output.
+    pub output: Identifier,
+}
+
+impl fmt::Display for TableOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.notebook, self.output)
+    }
 }
 
 impl TableAsset {
@@ -42,6 +64,9 @@ impl TableAsset {
             if !names.insert(&column.name) {
                 return Err(StatementError::new("columns", "two have the same name"));
             }
+        }
+        if self.output.is_some() && self.view.is_some() {
+            return Err(StatementError::new("output", "a view is no output of a notebook"));
         }
         match self.join_keys.keys().find(|column| !names.contains(column)) {
             None => Ok(()),

@@ -84,6 +84,9 @@ fn notebook_json(state: &RoomState, notebook: &Notebook) -> Value {
                 "interfaces": asset.interfaces,
                 "bindings": asset.bindings,
                 "cutover": asset.cutover,
+                "deprecated": version.deprecation().map(|said| {
+                    json!({ "at": said.at, "note": said.note, "until": said.until })
+                }),
                 "status": status_word(&status),
                 "status_text": status_text(&status),
                 "reviews": reviews,

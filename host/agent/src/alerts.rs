@@ -1,0 +1,42 @@
+//! From an event to the webhooks that tell of it.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::orders::{Alert, Orders};
+use crate::outbox::Outbox;
+
+/// Puts events into the outbox of every endpoint that is to be told.
+#[derive(Debug, Clone)]
+pub(crate) struct Alerts {
+    orders: Arc<Orders>,
+    outbox: Arc<Outbox>,
+}
+
+impl Alerts {
+    pub(crate) fn new(orders: Arc<Orders>, outbox: Arc<Outbox>) -> Self {
+        Self { orders, outbox }
+    }
+
+    /// Has these events told. They are on the disk when this returns, so what made them may be
+    /// written down as done; and they have the same ids when they come again.
+    pub(crate) fn tell(&self, events: &[Event]) -> Result<()> {
+        for event in events {
+            for alert in self.orders.alerts.values().filter(|alert| concerns(alert, event)) {
+                let id = event.id_for(&alert.name);
+                if self.outbox.put(&alert.name, &id, &event.body())? {
+                    tracing::info!(alert = %alert.name, event = %event.kind, room = event.room, id);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn concerns(alert: &Alert, event: &Event) -> bool {
+    let expected = event.rule.as_ref().is_some_and(|rule| alert.expected_rules.contains(rule));
+    let meant = event.only.as_ref().is_none_or(|only| *only == alert.name);
+    let wanted = alert.wants(event.kind, &event.room) || event.kind == EventKind::Test;
+    wanted && meant && !expected
+}
