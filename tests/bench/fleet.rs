@@ -11,13 +11,15 @@ mod support;
 #[path = "../support/server.rs"]
 mod server;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use glovebox_client::{Client, Options};
+use glovebox_api::wire::{TableFiles, UploadedFile};
+use glovebox_client::{Client, Options, RemoteRoom};
 use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::key::PrivateKey;
-use glovebox_contract::statement::Body;
+use glovebox_contract::statement::{AssetStatement, Body, TableAsset};
 use server::Server;
 use support::Stage;
 
@@ -32,7 +34,7 @@ fn main() {
     println!("{rooms} rooms on one host");
     let fleet = Fleet { stage: &stage, rooms };
     fleet.time("create the rooms, 8 at a time", "create room.toml");
-    accept(&stage, &server, &customers);
+    come_in(&stage, &server, &customers);
     for version in ["1.0.0", "1.1.0"] {
         let notebook = NOTEBOOK.replace("VERSION", version);
         stage.write(&format!("{version}.sql"), notebook);
@@ -103,8 +105,8 @@ fn write_template(stage: &Stage, vendor: &str) {
     stage.write("room.toml", text);
 }
 
-/// All customers accept their rooms.
-fn accept(stage: &Stage, server: &Server, customers: &[Customer]) {
+/// All customers accept their rooms and offer a table.
+fn come_in(stage: &Stage, server: &Server, customers: &[Customer]) {
     let client = Client::connect(&server.url, &Options::new(stage.path("customers")));
     let client = client.expect("the host");
     let started = Instant::now();
@@ -112,8 +114,26 @@ fn accept(stage: &Stage, server: &Server, customers: &[Customer]) {
         let session = client.party(customer.key.clone());
         let mut room = session.room(&format!("sales-{}", customer.name)).expect("its room");
         room.submit_with(|_| Ok(Body::Accept)).expect("an acceptance");
+        offer_table(&mut room, &customer.name);
     }
-    println!("(the customers accept in {:.2} s)", started.elapsed().as_secs_f64());
+    let seconds = started.elapsed().as_secs_f64();
+    println!("(the customers accept and offer a table each in {seconds:.2} s)");
+}
+
+fn offer_table(room: &mut RemoteRoom, customer: &str) {
+    let file = room.session().upload_bytes(b"amount\n1\n2\n").expect("an upload");
+    let file = UploadedFile { digest: file, name: "sales.csv".into() };
+    let files = TableFiles { files: vec![file], ..TableFiles::default() };
+    let table = TableAsset {
+        columns: room.describe(&files).expect("columns").columns,
+        description: String::new(),
+        join_keys: BTreeMap::new(),
+        name: format!("{customer}.sales").parse().expect("a name"),
+        output: None,
+        view: None,
+    };
+    let body = Body::Asset(AssetStatement::Table(table));
+    room.add_table_with(&files, |_| Ok(body.clone())).expect("a table");
 }
 
 const NOTEBOOK: &str = r#"/* glovebox notebook

@@ -4,6 +4,7 @@
 mod support;
 
 mod bindings;
+mod conditions;
 mod crash;
 mod determinism;
 mod dry_run;

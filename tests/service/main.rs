@@ -132,3 +132,8 @@ fn a_fleet_of_fifty_rooms() {
 fn one_query_says_who_ran_what_on_whose_data() {
     play("test_audit.py");
 }
+
+#[test]
+fn an_agent_does_everything_once() {
+    play("test_agent.py");
+}

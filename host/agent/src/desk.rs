@@ -55,6 +55,8 @@ pub(crate) trait Desk {
         order: &Order,
         parameters: &BTreeMap<String, String>,
     ) -> Result<(Envelope, RunId), Problem>;
+    /// Whether a request is one for this room.
+    fn is_for(&self, request: &Envelope) -> bool;
     /// Sends a request. The same may be sent again.
     fn send(&mut self, request: &Envelope) -> Result<(), Problem>;
     /// Where a run stands, by the log as it was fetched last.
@@ -123,6 +125,10 @@ impl Desk for RemoteDesk {
             .map_err(|error| Problem::Broken(error.to_string()))?;
         let run = RunId::of_request(&envelope.digest());
         Ok((envelope, run))
+    }
+
+    fn is_for(&self, request: &Envelope) -> bool {
+        request.unverified().is_ok_and(|statement| statement.room.as_ref() == Some(self.room.id()))
     }
 
     fn send(&mut self, request: &Envelope) -> Result<(), Problem> {

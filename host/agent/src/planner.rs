@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use glovebox_contract::name::{AssetName, Identifier};
 
-use crate::book::{Book, Cause, Occurrence, Outcome, Stage};
+use crate::book::{Book, Cause, Occurrence, Outcome, Stage, Store};
+use crate::error::Result as AgentResult;
 use crate::event::{Event, EventKind};
 use crate::orders::{CatchUp, Order, Orders, Overlap};
 
@@ -79,6 +80,20 @@ fn after_others(order: &Order, book: &mut Book, now: u64, events: &mut Vec<Event
     record.answered = latest;
     let fallen = Fallen { due, cause: Cause::After, given: BTreeMap::new() };
     events.extend(note(order, book, fallen, now).err());
+}
+
+/// Leaves out what waits for orders that are not there any more. What was asked for goes on.
+pub(crate) fn forget(orders: &Orders, store: &Store, now: u64) -> AgentResult<()> {
+    store.change(|book| {
+        let gone = book.occurrences.values_mut().filter(|occurrence| {
+            let waits = matches!(occurrence.stage, Stage::Waiting { .. });
+            waits && !orders.orders.contains_key(&occurrence.order)
+        });
+        gone.for_each(|occurrence| {
+            occurrence.stage = Stage::Done { at: now, outcome: Outcome::Skipped, run: None };
+        });
+        ((), Vec::new())
+    })
 }
 
 /// An order that falls due.

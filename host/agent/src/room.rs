@@ -119,6 +119,23 @@ impl RoomWorker<'_> {
         self.store.tell(&events)
     }
 
+    /// Gives up what waits for a room that cannot be opened for too long.
+    pub(crate) fn expire(&self) -> Result<()> {
+        let now = self.clock.now();
+        for order in self.orders() {
+            let waiting = self.store.look(|book| {
+                let (id, occurrence) = book.open(&order.name)?;
+                let late = now.saturating_sub(occurrence.noted) >= order.give_up_seconds;
+                let waits = matches!(occurrence.stage, Stage::Waiting { .. });
+                (late && waits).then(|| (id, occurrence.clone()))
+            });
+            if let Some((id, occurrence)) = waiting {
+                self.give_up(&Case { order, id, occurrence }, ReasonCode::Unavailable, None)?;
+            }
+        }
+        Ok(())
+    }
+
     fn orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.orders.values().filter(|order| order.room == self.name)
     }
@@ -171,6 +188,10 @@ impl RoomWorker<'_> {
         envelope: &Envelope,
         run: &RunId,
     ) -> Result<(), Stop> {
+        if !desk.is_for(envelope) {
+            // The order went to another room meanwhile. What was asked for there goes on there.
+            return Ok(self.give_up(case, ReasonCode::WrongRoom, Some(*run))?);
+        }
         match desk.standing(run) {
             Standing::Going => Ok(()),
             Standing::Succeeded => {

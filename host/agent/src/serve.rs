@@ -19,7 +19,7 @@ use crate::desk::{Access, Desk as _, Problem, RemoteDesk};
 use crate::error::{AgentError, Context as _, Result};
 use crate::event::{Event, EventKind};
 use crate::files;
-use crate::orders::Orders;
+use crate::orders::{Alert, Orders};
 use crate::outbox::{self, Delivery, Endpoint, Message, Outbox};
 use crate::planner;
 use crate::room::{RoomWorker, Stop};
@@ -83,8 +83,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     let outbox = Arc::new(Outbox::open(&state));
     let alerts = Alerts::new(Arc::clone(&orders), Arc::clone(&outbox));
     let store = Arc::new(Store::open(&state, alerts)?);
-    let endpoints = orders.alerts.values().cloned().map(Endpoint::new).collect::<Result<Vec<_>>>();
-    let endpoints = endpoints?;
+    planner::forget(&orders, &store, clock.now())?;
     options.patience = options.patience.min(PATIENCE);
     let listener = match listen {
         Some(address) => Some(
@@ -97,7 +96,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let access = Access { host, key, options };
     let shared = Arc::new(Shared { orders, store, clock, access, stop: Stopper::default() });
-    start(&shared, endpoints, &outbox)?;
+    start(&shared, &outbox)?;
     if let Some(bound) = bound {
         bound(Bound { address });
     }
@@ -133,17 +132,14 @@ fn lock(state: &Path) -> Result<File> {
     }
 }
 
-fn start(shared: &Arc<Shared>, endpoints: Vec<Endpoint>, outbox: &Arc<Outbox>) -> Result<()> {
+fn start(shared: &Arc<Shared>, outbox: &Arc<Outbox>) -> Result<()> {
     let spawn = |name: String, work: Box<dyn FnOnce() + Send>| {
         let spawned = thread::Builder::new().name(name).spawn(work);
         spawned.map(drop).trying(|| "start a thread".into())
     };
-    for endpoint in endpoints {
+    for alert in shared.orders.alerts.values().cloned() {
         let (shared, outbox) = (Arc::clone(shared), Arc::clone(outbox));
-        let deliver = move || {
-            outbox::run(&endpoint, &outbox, shared.clock.as_ref(), |time| shared.stop.wait(time));
-        };
-        spawn("webhooks".into(), Box::new(deliver))?;
+        spawn("webhooks".into(), Box::new(move || tell(&shared, alert, &outbox)))?;
     }
     for room in shared.orders.rooms() {
         let (shared, room) = (Arc::clone(shared), room.to_owned());
@@ -151,6 +147,17 @@ fn start(shared: &Arc<Shared>, endpoints: Vec<Endpoint>, outbox: &Arc<Outbox>) -
     }
     let shared = Arc::clone(shared);
     spawn("clock".into(), Box::new(move || keep_time(&shared)))
+}
+
+/// Delivers the webhooks of one endpoint. Its client blocks, so it is made and dropped here.
+fn tell(shared: &Shared, alert: Alert, outbox: &Outbox) {
+    let name = alert.name.clone();
+    match Endpoint::new(alert) {
+        Ok(endpoint) => {
+            outbox::run(&endpoint, outbox, shared.clock.as_ref(), |time| shared.stop.wait(time));
+        }
+        Err(error) => tracing::error!(alert = %name, "webhooks wait: {error}"),
+    }
 }
 
 /// Sees which orders fall due.
@@ -182,8 +189,12 @@ fn attend(shared: &Shared, room: &str) {
     let mut desk = None;
     loop {
         let turned = turn(shared, &worker, &mut desk);
+        let gone = match &turned {
+            Ok(()) => Ok(()),
+            Err(_) => worker.expire(),
+        };
         let pause = turned.map_or_else(|stop| trouble(&worker, &mut desk, &stop), |()| TICK);
-        if let Err(error) = worker.silence() {
+        if let Err(error) = gone.and_then(|()| worker.silence()) {
             tracing::error!(room, "{error}");
         }
         if shared.stop.wait(pause) {

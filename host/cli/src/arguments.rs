@@ -212,6 +212,15 @@ mod tests {
         wrong("glovebox serve --tls-cert a.pem");
         wrong("glovebox share grant r acme s --as k");
         wrong("glovebox share grant r acme s --output n --table a.b --as k");
+        wrong("glovebox share grant r acme s --events --table a.b --as k");
+        assert!(said("glovebox share grant r acme s --events --as k").is_ok());
+        wrong("glovebox audit");
+        wrong("glovebox audit r --all");
+        wrong("glovebox audit r --sql q --sql-file f");
+        wrong("glovebox audit r --columns");
+        assert!(said("glovebox audit --bundle a --bundle b").is_ok());
+        assert!(said("glovebox audit --columns").is_ok());
+        assert!(said("glovebox audit one other --sql q -o f").is_ok());
         wrong("glovebox share recipient r acme --as k");
         wrong("glovebox share recipient r acme --expires 1d --grace 1d --as k");
         wrong("glovebox rule add r trusted --as k");

@@ -171,6 +171,30 @@ def test_a_room_that_is_damaged_does_not_hide_the_others(story):
     assert on_host(story, "audit", check=False).returncode == 2
 
 
+def test_an_auditor_asks_a_bundle_and_no_host(story, tmp_path):
+    bundle = tmp_path / "room.bundle"
+    on_host(story, "bundle", ROOM, "-o", bundle)
+    expected = json.loads(on_host(story, "audit", ROOM, "--sql", query_of_readme(), "--json").stdout)
+
+    def ask(*words):
+        command = [GLOVEBOX, "--home", str(tmp_path / "none"), "audit", *map(str, words), "--json"]
+        return subprocess.run(command, env=clean_environment(tmp_path), capture_output=True, text=True)
+
+    answer = ask("--bundle", bundle, "--sql", query_of_readme())
+    assert (answer.returncode, json.loads(answer.stdout)) == (0, expected)
+    assert not (tmp_path / "none").exists()
+    twice = ask("--bundle", bundle, "--bundle", bundle, "--sql", "SELECT count(*) AS n FROM runs")
+    assert json.loads(twice.stdout) == [{"n": 4}]
+    changed = tmp_path / "changed.bundle"
+    text = bundle.read_bytes()
+    entries = json.loads(text)["entries"]
+    # An entry goes, and the checkpoint is over another log.
+    shorter = json.loads(text) | {"entries": entries[:-1]}
+    changed.write_text(json.dumps(shorter, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    refused = ask("--bundle", changed)
+    assert refused.returncode == 1 and json.loads(refused.stderr)["reason"] == "log-tampered"
+
+
 @pytest.fixture(scope="module")
 def auditor(story):
     profile = story.weather.home / "auditor.share"

@@ -4,6 +4,7 @@ can go wrong on the way."""
 
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import deltalake
 import pyarrow as pa
@@ -161,7 +162,7 @@ def test_only_what_is_needed_is_fetched(story):
             assert span, "a whole file was fetched"
             first, last = span.removeprefix("bytes=").split("-")
             fetched += int(last) - int(first) + 1 if first and last else 0
-    assert 0 < fetched < file.stat().st_size / 20
+    assert 0 < fetched < file.stat().st_size / 10
 
 
 def test_partitions_of_a_folder_can_be_left_out(story):
@@ -239,8 +240,14 @@ def test_wrong_credentials_are_refused_and_can_be_rotated(story, customers):
     done = story.add("wrong", "s3://lake/customers/", wrong, check=False)
     assert done.returncode == 1 and "source-denied" in done.stderr
     assert "another-secret" not in done.stderr + done.stdout
-    story.rotate("s3", wrong)
+    # What does not open the table takes the place of nothing.
+    with pytest.raises(AssertionError, match="source-denied"):
+        story.rotate("s3", wrong)
+    story.run(customers)
+    # Credentials that have expired meanwhile.
+    story.storage.network.spoil("refuse")
     assert "source-denied" in story.fails(customers)
+    story.storage.network.mend()
     story.rotate("s3", story.storage.credentials())
     story.run(customers)
 
@@ -307,7 +314,7 @@ def test_a_delta_table_beside_the_host_is_read(story, tmp_path):
 
     glovebox("key", "new", "retail.key")
     template = glovebox("room", "template")
-    host_key = next(line for line in template.splitlines() if line.startswith("host_key"))
+    host_key = next((line for line in template.splitlines() if line.startswith("host_key")), "")
     public = next(word for word in glovebox("key", "show", "retail.key").split() if word.startswith("ed25519:"))
     (tmp_path / "room.toml").write_text(
         f'name = "alone"\nregion = "test"\n{host_key}\n[[collaborators]]\nalias = "retail"\n'
@@ -397,7 +404,7 @@ def orders(story):
 def test_a_postgresql_table_is_asked_for_what_is_needed(story, orders):
     notebook = story.adds_up("orders", [row for row in orders if row["spend"] > 30 and row["segment"] != "b"],
                              "WHERE spend > 30 AND segment <> 'b'")
-    asked = [line for line in story.database.statements().splitlines() if "30" in line and "customers" in line]
+    asked = [line for line in story.database.statements().splitlines() if " 30" in line and "SELECT" in line]
     assert asked, "the filter reached the database"
     assert all("private" not in line and "hem" not in line for line in asked), asked
     assert notebook == "by-orders"
@@ -408,10 +415,16 @@ def test_a_wrong_password_is_denied_and_shows_nowhere(story, orders):
                      story.database.credentials(password="a-wrong-password"), check=False)
     assert done.returncode == 1 and "source-denied" in done.stderr
     assert "a-wrong-password" not in done.stdout + done.stderr
-    story.rotate("orders", story.database.credentials(password="a-wrong-password"))
+    story.database.sql("CREATE ROLE reader LOGIN PASSWORD 'the-first-password'; GRANT SELECT ON customers TO reader")
+    story.rotate("orders", story.database.credentials("the-first-password", "reader"))
+    story.run("by-orders")
+    story.database.sql("ALTER ROLE reader PASSWORD 'the-second-password'")
+    assert "source-denied" in story.fails("by-orders")
+    story.rotate("orders", story.database.credentials("the-second-password", "reader"))
+    story.run("by-orders")
+    story.database.sql("REVOKE SELECT ON customers FROM reader")
     assert "source-denied" in story.fails("by-orders")
     story.rotate("orders", story.database.credentials())
-    story.run("by-orders")
 
 
 def test_a_column_of_another_type_is_a_mismatch(story, orders):
@@ -427,14 +440,13 @@ def test_a_database_that_goes_down_in_a_scan_ends_the_run(story, orders):
     text = SEGMENT.format(name="by-slow", table="retail.slow", where="WHERE waited = ''").replace(
         'spend = "int64" }', 'spend = "int64", waited = "utf8" }')
     rooms.offer_notebook(story.ROOM, "by-slow", text, story.media, [story.retail])
-    running = subprocess.Popen([str(word) for word in story.media.command(
-        "run", story.ROOM, "by-slow", "--as", story.media.key, "--json", "--host", story.world.host.url)],
-        cwd=story.media.home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     busy = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%waited%' AND pid <> pg_backend_pid()"
-    wait_for(lambda: story.database.sql(busy) != "0", "the scan")
-    story.database.stop("immediate")
-    said, _ = running.communicate(timeout=120)
-    assert running.returncode == 1 and "source-unavailable" in said, said
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(story.fails, "by-slow")
+        wait_for(lambda: story.database.sql(busy) != "0" or running.done(), "the scan")
+        assert not running.done(), running.result()
+        story.database.stop("immediate")
+        assert "source-unavailable" in running.result()
     assert "source-unavailable" in story.fails("by-orders")
     story.database.start()
     story.run("by-orders")
@@ -464,7 +476,8 @@ def test_a_party_cannot_send_the_host_to_its_neighbours(tmp_path_factory, story)
 
 def test_no_credential_is_anywhere_on_the_host(story):
     """Not in its log, not in its home: sealed, it looks like nothing."""
-    secrets = [servers.SECRET_KEY, servers.Database.PASSWORD, "a-wrong-password", "another-secret"]
+    secrets = [servers.SECRET_KEY, servers.Database.PASSWORD, "a-wrong-password", "another-secret",
+               "the-first-password", "the-second-password"]
     profile = story.retail.home / "partner.share"
     if profile.exists():
         secrets.append(json.loads(profile.read_text())["bearerToken"])

@@ -1,6 +1,5 @@
 //! Delivering: one thread for each endpoint.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use glovebox_contract::name::AssetName;
@@ -135,7 +134,7 @@ fn pause_after(tries: u32) -> u64 {
 /// Delivers until `stop`, which waits for so long, says so.
 pub(crate) fn run(
     endpoint: &Endpoint,
-    outbox: &Arc<Outbox>,
+    outbox: &Outbox,
     clock: &dyn Clock,
     mut stop: impl FnMut(Duration) -> bool,
 ) {

@@ -93,6 +93,10 @@ impl Desk for FakeDesk {
         Ok((envelope, run))
     }
 
+    fn is_for(&self, request: &Envelope) -> bool {
+        request.unverified().unwrap().room == Some(room())
+    }
+
     fn send(&mut self, request: &Envelope) -> Result<(), Problem> {
         let mut host = self.0.borrow_mut();
         let away = host.away.pop();

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -52,6 +52,19 @@ impl fmt::Display for ReadOnly {
     }
 }
 
+/// What is listed, in the order of the paths: a folder of this machine has none, and the reader of
+/// Delta logs needs one.
+fn in_order(
+    listed: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let sorted = async move {
+        let mut found: Vec<ObjectMeta> = listed.try_collect().await?;
+        found.sort_by(|one, other| one.location.cmp(&other.location));
+        Ok(stream::iter(found.into_iter().map(Ok)))
+    };
+    stream::once(sorted).try_flatten().boxed()
+}
+
 fn refused<T>() -> Result<T> {
     Err(Error::NotSupported { source: "sources are only read".into() })
 }
@@ -64,7 +77,7 @@ impl ObjectStore for ReadOnly {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let watch = self.clone();
-        self.inner.list(prefix).map(move |found| watch.watch(found)).boxed()
+        in_order(self.inner.list(prefix)).map(move |found| watch.watch(found)).boxed()
     }
 
     fn list_with_offset(
@@ -73,7 +86,8 @@ impl ObjectStore for ReadOnly {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         let watch = self.clone();
-        self.inner.list_with_offset(prefix, offset).map(move |found| watch.watch(found)).boxed()
+        let found = in_order(self.inner.list_with_offset(prefix, offset));
+        found.map(move |found| watch.watch(found)).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

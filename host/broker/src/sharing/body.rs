@@ -28,7 +28,11 @@ pub(super) async fn read_up_to(mut response: Response, most: usize) -> Result<Ve
 }
 
 /// `length` bytes of a body behind the first `skipped`.
-pub(super) async fn piece(mut response: Response, mut skipped: u64, length: u64) -> Result<Bytes, Failure> {
+pub(super) async fn piece(
+    mut response: Response,
+    mut skipped: u64,
+    length: u64,
+) -> Result<Bytes, Failure> {
     let cut = || Failure::unavailable("a shared file is shorter than the table says, or broke off");
     let length = usize::try_from(length).map_err(|_| cut())?;
     // What is asked for is bounded, and so is what is kept.

@@ -4,12 +4,15 @@
 //! addresses that are good for a while. Pieces of files are read from those addresses; when one is
 //! good no longer, the same version is asked for again.
 
+mod access;
 mod answer;
+mod body;
 mod download;
 mod profile;
 mod server;
 #[cfg(test)]
 mod tests;
+mod tries;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

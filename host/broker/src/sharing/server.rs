@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use glovebox_contract::reason::ReasonCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 use url::Url;
 
+use super::access::Token;
 use super::answer::Answer;
-use super::profile::{Access, Profile, now};
+use super::body::{header, read_up_to};
+use super::profile::{Access, Profile};
+use super::tries::{LONGEST_WAIT, Tries};
 use crate::error::Failure;
 use crate::http::{self, Http};
 
@@ -34,8 +36,7 @@ pub(super) struct Server {
     profile: Profile,
     /// Where the table is.
     table: Url,
-    /// A token that somebody else gave, and until when it is good.
-    token: Mutex<Option<(String, i64)>>,
+    token: Token,
 }
 
 impl Server {
@@ -52,7 +53,7 @@ impl Server {
             .map_err(|()| Failure::denied("the `endpoint` of the profile is no address"))?
             .pop_if_empty()
             .extend(["shares", share, "schemas", schema, "tables", table, "query"]);
-        Ok(Self { http, profile, table: place, token: Mutex::new(None) })
+        Ok(Self { http, profile, table: place, token: Token::default() })
     }
 
     /// What sends requests.
@@ -100,9 +101,8 @@ impl Server {
                 Err(Refusal { status: Some(StatusCode::UNAUTHORIZED), .. })
                     if !is_renewed && matches!(self.profile.access, Access::Client { .. }) =>
                 {
-                    // The token may have been taken back before its time.
                     is_renewed = true;
-                    *self.token.lock().await = None;
+                    self.token.forget().await;
                     continue;
                 }
                 Err(Refusal { failure, wait, .. }) => {
@@ -121,7 +121,8 @@ impl Server {
             .header("delta-sharing-capabilities", CAPABILITIES)
             .json(body);
         let response = self
-            .authorized(request)
+            .token
+            .authorized(&self.http, &self.profile.access, request)
             .await?
             .send()
             .await
@@ -153,6 +154,7 @@ impl Server {
             .map(|said| format!(": {} {}", said.error_code, said.message))
             .unwrap_or_default();
         let detail = format!("the sharing server answers {status}{said}");
+        let detail = self.token.redact(&detail).await;
         let failure = self.redacted(Failure::new(reason(status), detail));
         Refusal { failure, status: Some(status), wait }
     }

@@ -12,11 +12,14 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
     /// Rooms, by name or by the beginning of their ids.
-    #[arg(value_name = "ROOM", required_unless_present_any = ["all", "columns"])]
+    #[arg(value_name = "ROOM", required_unless_present_any = ["all", "bundles", "columns"])]
     pub(crate) rooms: Vec<String>,
     /// All rooms of this home; with `--host`, all that you are a collaborator of.
     #[arg(long, conflicts_with = "rooms")]
     pub(crate) all: bool,
+    /// The room in this bundle, which is verified first; repeat for more.
+    #[arg(long = "bundle", value_name = "FILE")]
+    pub(crate) bundles: Vec<PathBuf>,
     /// One SELECT over the tables [default: all events].
     #[arg(long, value_name = "QUERY", conflicts_with = "columns")]
     pub(crate) sql: Option<String>,
@@ -24,7 +27,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sql", "columns"])]
     pub(crate) sql_file: Option<PathBuf>,
     /// List the tables and their columns.
-    #[arg(long, conflicts_with_all = ["rooms", "all"])]
+    #[arg(long, conflicts_with_all = ["rooms", "all", "bundles"])]
     pub(crate) columns: bool,
     /// Write the answer to this file: Parquet, or what the ending .csv, .ndjson or .arrow says.
     #[arg(long, short, value_name = "FILE", conflicts_with = "columns")]

@@ -1,21 +1,21 @@
 //! `glovebox audit`: what happened in rooms, by SQL.
 
+mod tables;
+
 use std::io::Seek as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
-use glovebox_audit::{Journal, Table, columns, statements, write_parquet};
-use glovebox_contract::envelope::Envelope;
+use glovebox_audit::{Table, columns, write_parquet};
 use glovebox_query::local::{LocalTable, select};
 use serde_json::json;
 
+use self::tables::Tables;
 use crate::arguments::Audit;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::failure::Refused;
-use crate::host::{Host, OpenRoom};
+use crate::host::Host;
 use crate::output_file;
 use crate::terminal::{self, plain, print_json};
 
@@ -61,17 +61,30 @@ struct Read {
 }
 
 fn read(context: &Context, audit: &Audit) -> Result<Read> {
+    let mut all = Tables::empty()?;
+    for file in &audit.bundles {
+        let tables = Tables::of_bundle(file);
+        all = all.and(tables.with_context(|| format!("no answer from {}", file.display()))?);
+    }
+    let mut whole = true;
+    if audit.all || !audit.rooms.is_empty() {
+        let rooms;
+        (rooms, whole) = read_rooms(context, audit)?;
+        all = all.and(rooms);
+    }
+    Ok(Read { tables: all.named()?, whole })
+}
+
+/// Reads rooms, and says whether all of them could be read.
+fn read_rooms(context: &Context, audit: &Audit) -> Result<(Tables, bool)> {
     let host = context.host()?;
     let key = || context.key_for_host(audit.key.as_deref());
     let mut names = audit.rooms.clone();
     let mut whole = true;
     let mut failed = |room: &str, error: &anyhow::Error| {
         // The answer is about the others, and says so.
-        eprintln!(
-            "warning: the room {} is left out: {}",
-            plain(room),
-            plain(&format!("{error:#}"))
-        );
+        let why = plain(&format!("{error:#}"));
+        eprintln!("warning: the room {} is left out: {why}", plain(room));
         whole = false;
     };
     if audit.all {
@@ -84,76 +97,14 @@ fn read(context: &Context, audit: &Audit) -> Result<Read> {
     }
     let mut all = Tables::empty()?;
     for name in names {
-        let read = host.room(&name, key()?).and_then(|room| Tables::of(&room));
+        let read = host.room(&name, key()?).and_then(|room| Tables::of_room(&room));
         match read {
             Ok(tables) => all = all.and(tables),
             Err(error) if audit.all => failed(&name, &error),
             Err(error) => return Err(error),
         }
     }
-    Ok(Read { tables: all.named()?, whole })
-}
-
-/// What the logs of some rooms make.
-struct Tables {
-    events: Table,
-    runs: Table,
-    statements: Table,
-}
-
-impl Tables {
-    fn empty() -> Result<Self> {
-        let table = |named| {
-            let schema = columns::schema(named)?;
-            anyhow::Ok(Table { schema, batches: Vec::new() })
-        };
-        Ok(Self {
-            events: table(columns::EVENTS)?,
-            runs: table(columns::RUNS)?,
-            statements: table(columns::STATEMENTS)?,
-        })
-    }
-
-    fn of(room: &OpenRoom) -> Result<Self> {
-        let entries: Vec<Envelope> =
-            room.entries()?.into_iter().map(|entry| entry.envelope).collect();
-        let journal = Journal::of(&entries)?;
-        Ok(Self {
-            events: journal.events()?,
-            runs: journal.runs()?,
-            statements: statements(room.name(), &entries)?,
-        })
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            events: self.events.and(other.events),
-            runs: self.runs.and(other.runs),
-            statements: self.statements.and(other.statements),
-        }
-    }
-
-    fn named(self) -> Result<Vec<LocalTable>> {
-        let named = |name: &str, Table { schema, batches }| LocalTable {
-            name: name.into(),
-            schema,
-            batches,
-        };
-        Ok(vec![
-            named("events", self.events),
-            named("runs", self.runs),
-            named("statements", self.statements),
-            named("clock", clock()?),
-        ])
-    }
-}
-
-/// What time it is, as a table: no function of SQL here knows.
-fn clock() -> Result<Table> {
-    let micros = i64::try_from(context::now().saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-    let now = TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC");
-    let batch = RecordBatch::try_from_iter([("now", Arc::new(now) as ArrayRef)])?;
-    Ok(Table { schema: batch.schema(), batches: vec![batch] })
+    Ok((all, whole))
 }
 
 fn show(context: &Context, answer: &Table) -> Result<()> {

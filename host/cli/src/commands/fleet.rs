@@ -109,9 +109,9 @@ fn why(error: &FleetError) -> String {
         }
         cause = next.source();
     }
-    match error.reason() {
-        Some(reason) => format!("{text} ({reason})"),
-        None => text,
+    match error.reason().map(|reason| format!("({reason})")) {
+        Some(reason) if !text.contains(&reason) => format!("{text} {reason}"),
+        _ => text,
     }
 }
 
@@ -122,6 +122,13 @@ fn failure(customer: &Customer, error: &FleetError) -> Value {
         "error": why(error),
         "reason": error.reason().map(|reason| reason.as_str()),
     })
+}
+
+/// What does not fit into a table.
+fn print_failures<'a>(failures: impl Iterator<Item = (&'a Customer, &'a FleetError)>) {
+    for (customer, error) in failures {
+        println!("{}: {}", customer.name, why(error));
+    }
 }
 
 fn exit(failed: usize) -> ExitCode {

@@ -79,6 +79,7 @@ pub(crate) fn as_json(run: &Run) -> Value {
         "started_at": run.started_at(),
         "cancelled_at": run.cancelled_at(),
         "jail": run.start().map(|start| start.jail),
+        "rules": run.rules(),
         "outcome": word,
         "reason": reason,
         "outputs": run.receipt().and_then(|receipt| receipt.outputs()),

@@ -63,16 +63,18 @@ fn note_secrets(name: &str, value: &str, secrets: &mut Vec<String>) {
     const SHORTEST: usize = 6;
     const SHORTEST_OF_A_SECRET: usize = 3;
     let name = name.to_ascii_lowercase();
+    // Where something is, is for the owner to see, unless there is a password in it.
+    if ["endpoint", "region"].iter().any(|word| name.contains(word)) && !value.contains('@') {
+        return;
+    }
     let telling = ["password", "secret", "token", "key"].iter().any(|word| name.contains(word));
     if value.len() >= if telling { SHORTEST_OF_A_SECRET } else { SHORTEST } {
         secrets.push(value.to_owned());
     }
     if let Ok(document) = serde_json::from_str::<BTreeMap<String, serde_json::Value>>(value) {
         for (name, inner) in &document {
-            match inner.as_str() {
-                // Where something is, is for the owner to see.
-                Some(inner) if !inner.starts_with("http") => note_secrets(name, inner, secrets),
-                _ => {}
+            if let Some(inner) = inner.as_str() {
+                note_secrets(name, inner, secrets);
             }
         }
     }
@@ -116,6 +118,8 @@ mod tests {
             "https://a.example/delta-sharing",
             "https://a.example/delta-sharing",
         );
+        check("aws_endpoint", "https://s3.example", "https://s3.example/b", "https://s3.example/b");
+        check("aws_endpoint", "https://me:abc@s3.example", "https://me:abc@s3.example", "[…]");
         check("password", "abc", "xabcx", "x[…]x");
         check("sslmode", "abc", "xabcx", "xabcx");
     }

@@ -381,9 +381,11 @@ async fn a_client_is_given_tokens() {
     assert_eq!(read(&table, 0, 1).await.unwrap(), "0");
     let who: Vec<String> = mock.asked.lock().unwrap().iter().map(|(_, who)| who.clone()).collect();
     assert_eq!(who, ["Bearer token-0", "Bearer token-1"]);
-    *mock.answers.lock().unwrap() = vec![status(401, "")];
+    let echo = r#"{"errorCode":"DENIED","message":"token-3, my secret"}"#;
+    *mock.answers.lock().unwrap() = vec![status(401, ""), status(401, echo)];
     let failure = open_with(&request).await.err().unwrap();
     assert_eq!(failure.reason, ReasonCode::SourceDenied, "{failure}");
+    assert!(failure.detail.contains("DENIED […], […]"), "{failure}");
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use glovebox_fleet::{
 };
 use serde_json::{Value, json};
 
-use super::{Work, count, exit, failure, why};
+use super::{Work, count, exit, failure, print_failures};
 use crate::arguments::Publish;
 use crate::commands::notebook::bound;
 use crate::context::{self, Context};
@@ -170,11 +170,14 @@ fn report(
             "rooms": rooms.map(|(customer, result)| as_json(customer, result)).collect::<Vec<_>>(),
         }));
     }
-    let rows = rooms.map(|(customer, result)| match result {
+    let rows = rooms.clone().map(|(customer, result)| match result {
         Ok(done) => [customer.name.to_string(), done.outcome.as_str().into(), stands(done)],
-        Err(error) => [customer.name.to_string(), "FAILED".into(), why(error)],
+        Err(_) => [customer.name.to_string(), "FAILED".into(), "see below".into()],
     });
     println!("{}", terminal::table(&["customer", "outcome", "standing"], &[], rows));
+    print_failures(
+        rooms.filter_map(|(customer, result)| Some((*customer, result.as_ref().err()?))),
+    );
     println!(
         "{} {}: {published} published, {there} had it, {failed} failed{}; {approved} approved",
         manifest.name,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use glovebox_fleet::{Customer, CustomerStatus, NotebookStatus, RoomStatus, Standing};
 use serde_json::{Value, json};
 
-use super::{Work, count, exit, failure, why};
+use super::{Work, count, exit, failure, print_failures};
 use crate::arguments::Rooms;
 use crate::context::Context;
 use crate::terminal::{self, plain, print_json};
@@ -25,10 +25,12 @@ pub(super) fn run(context: &Context, rooms: &Rooms, days: u64) -> Result<ExitCod
         print_json(&json!({ "days": days, "failed": failed, "rooms": rooms }))?;
         return Ok(exit(failed));
     }
-    let rows: Vec<_> = shown.flat_map(|(customer, status)| rows(customer, status, days)).collect();
+    let rows: Vec<_> =
+        shown.clone().flat_map(|(customer, status)| rows(customer, status, days)).collect();
     let header =
         ["customer", "notebook", "version", "standing", "last run", "failures", "last active"];
     println!("{}", terminal::table(&header, &["failures"], rows));
+    print_failures(shown.filter_map(|(customer, s)| Some((*customer, s.room.as_ref().err()?))));
     summary(context, &work, &status, days);
     Ok(exit(failed))
 }
@@ -55,9 +57,7 @@ fn rows(customer: &Customer, status: &CustomerStatus, days: u64) -> Vec<[String;
     };
     let room = match &status.room {
         Ok(room) => room,
-        Err(error) => {
-            return vec![row(["", "", &format!("NOT REACHED: {}", why(error)), "", "", ""])];
-        }
+        Err(_) => return vec![row(["", "", "NOT SEEN, see below", "", "", ""])],
     };
     let run = room.last_run.as_ref().map_or_else(
         || "none".into(),
@@ -123,6 +123,7 @@ fn of_parties(room: &RoomStatus) -> String {
 fn active(room: &RoomStatus, days: u64) -> String {
     let silent = if room.idle_days >= days { ", SILENT" } else { "" };
     match (room.active_at, room.idle_days) {
+        (None, 0) => format!("never{silent}"),
         (None, idle) => format!("never, for {idle} days{silent}"),
         (Some(_), 0) => format!("today{silent}"),
         (Some(_), 1) => format!("1 day ago{silent}"),
