@@ -186,6 +186,15 @@ impl World {
         self.store().look(|book| book.occurrences.values().last().cloned().unwrap())
     }
 
+    /// Ends the run that goes on.
+    fn end_going(&self, outcome: Standing) {
+        for standing in self.desk.0.borrow_mut().runs.values_mut() {
+            if *standing == Standing::Going {
+                *standing = outcome;
+            }
+        }
+    }
+
     fn end(&self, outcome: Standing) {
         for standing in self.desk.0.borrow_mut().runs.values_mut() {
             *standing = outcome;
@@ -298,4 +307,63 @@ fn a_host_that_stays_away_is_given_up_in_the_end() {
     let first = world.store().look(|book| book.occurrences.values().next().cloned().unwrap());
     let reason = ReasonCode::Unavailable;
     assert_eq!(first.outcome(), Some(Outcome::Failed { reason }));
+}
+
+/// Numbers that look random and are the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, sides: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+#[test]
+fn whatever_goes_wrong_each_attempt_is_one_run() {
+    for seed in 0..100 {
+        let mut dice = Dice(seed);
+        let overlap = ["skip", "queue"][usize::try_from(dice.throw(2)).unwrap()];
+        let world = World::new(&format!("retries = 2\npause = \"5s\"\noverlap = \"{overlap}\""));
+        let mut second = 3590;
+        for _ in 0..80 {
+            second += dice.throw(300);
+            match dice.throw(8) {
+                0 => world.desk.other_statement(),
+                1 => world.desk.0.borrow_mut().away.push(Away::Before),
+                2 => world.desk.0.borrow_mut().away.push(Away::After),
+                3 => world.end_going(Standing::Succeeded),
+                4 => world.end_going(Standing::Failed(ReasonCode::WorkerDied)),
+                5 => world.end_going(Standing::Failed(ReasonCode::GuestError)),
+                _ => {}
+            }
+            world.at(second);
+            let going = |desk: &FakeDesk| {
+                let host = desk.0.borrow();
+                host.runs.values().filter(|standing| **standing == Standing::Going).count()
+            };
+            assert!(going(&world.desk) <= 1, "seed {seed}: two at once");
+        }
+        // Everything ends when nothing goes wrong any more.
+        world.desk.0.borrow_mut().away.clear();
+        for step in 0..60 {
+            world.end_going(Standing::Succeeded);
+            world.at(second + step);
+        }
+        let known: Vec<_> = world.store().look(|book| book.occurrences.values().cloned().collect());
+        let attempts: u32 = known
+            .iter()
+            .map(|occurrence| match occurrence.outcome() {
+                Some(Outcome::Succeeded) => occurrence.failures + 1,
+                Some(Outcome::Failed { .. }) => occurrence.failures,
+                Some(Outcome::Skipped) => 0,
+                None => panic!("seed {seed}: {occurrence:?} does not end"),
+            })
+            .sum();
+        assert_eq!(world.desk.runs(), attempts as usize, "seed {seed}");
+        let mut dues: Vec<_> = known.iter().map(|occurrence| occurrence.due).collect();
+        dues.dedup();
+        assert_eq!(dues.len(), known.len(), "seed {seed}: a time was noted twice");
+    }
 }

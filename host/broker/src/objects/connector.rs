@@ -16,8 +16,11 @@ use url::Url;
 
 use crate::http::{Http, NotPermitted, not_permitted};
 
-/// Longest answer to a request that did not say how much it wants: a listing, a file of a log.
-const MAX_ANSWER_BYTES: u64 = 512 << 20;
+/// Longest answer to a request that did not say how much it wants: a file of a log.
+const MAX_ANSWER_BYTES: u64 = 128 << 20;
+
+/// Longest page of a listing.
+const MAX_PAGE_BYTES: u64 = 16 << 20;
 
 /// Longest explanation of an error.
 const MAX_ERROR_BYTES: u64 = 64 << 10;
@@ -49,6 +52,7 @@ impl HttpService for Service {
             return Err(refused("plain http, which the credential does not allow".into()));
         }
         let client = self.http.client(&url).map_err(|failure| refused(failure.detail))?;
+        let is_listing = url.query_pairs().any(|(name, _)| name == "prefix");
         let mut sent = reqwest::Request::new(parts.method, url);
         *sent.headers_mut() = parts.headers;
         match body.as_bytes() {
@@ -66,6 +70,7 @@ impl HttpService for Service {
             Some(wanted) if status == reqwest::StatusCode::PARTIAL_CONTENT => wanted,
             // The whole object in place of a piece of it. It is refused for its status.
             Some(_) => 0,
+            None if is_listing => MAX_PAGE_BYTES,
             None => MAX_ANSWER_BYTES,
         };
         let body = match (limit, status.is_success()) {

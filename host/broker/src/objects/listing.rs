@@ -16,6 +16,9 @@ const MAX_FILES: usize = 4096;
 /// Most objects that are looked at to find them.
 const MAX_LISTED: usize = 200_000;
 
+/// Most folders that are listed each by itself.
+const MAX_FOLDERS: usize = 256;
+
 /// The folder of a Delta table's log.
 pub(super) const DELTA_LOG: &str = "_delta_log";
 
@@ -56,33 +59,70 @@ async fn explained(place: &Place, error: Error) -> Error {
 
 /// All wanted objects below a place, in the order of their names.
 pub(super) async fn below(place: &Place, wanted: &Wanted<'_>) -> Result<Vec<Found>, Failure> {
-    let mut objects = place.store.list(Some(&place.path));
     let (mut found, mut listed) = (Vec::new(), 0_usize);
-    while let Some(meta) = objects.next().await {
-        let meta = meta.map_err(|error| failure("list the objects", &error))?;
-        listed += 1;
-        if listed > MAX_LISTED {
-            return Err(Failure::unsupported(format!(
-                "there are more than {MAX_LISTED} objects; name a folder that has fewer"
-            )));
+    for folder in folders(place, wanted).await? {
+        let mut objects = place.store.list(Some(&folder));
+        while let Some(meta) = objects.next().await {
+            let meta = meta.map_err(|error| failure("list the objects", &error))?;
+            listed += 1;
+            if listed > MAX_LISTED {
+                return Err(Failure::unsupported(format!(
+                    "there are more than {MAX_LISTED} objects; name a folder that has fewer"
+                )));
+            }
+            let Some(pairs) = pairs(&place.path, &meta)? else { continue };
+            if !is_wanted(wanted, &pairs)? {
+                continue;
+            }
+            if found.len() >= MAX_FILES {
+                return Err(Failure::unsupported(format!(
+                    "there are more than {MAX_FILES} files; fewer partitions or larger files help"
+                )));
+            }
+            found.push(Found { meta, pairs });
         }
-        let Some(pairs) = pairs(&place.path, &meta)? else { continue };
-        let value = |column: &str| {
-            let found = pairs.iter().find(|(name, _)| name == column);
-            found.map(|(_, value)| value.as_deref())
-        };
-        if !wanted.takes(value).map_err(|column| no_partition(&column))? {
-            continue;
-        }
-        if found.len() >= MAX_FILES {
-            return Err(Failure::unsupported(format!(
-                "there are more than {MAX_FILES} files; fewer partitions or larger files help"
-            )));
-        }
-        found.push(Found { meta, pairs });
     }
     found.sort_by(|a, b| a.meta.location.cmp(&b.meta.location));
     Ok(found)
+}
+
+fn is_wanted(wanted: &Wanted<'_>, pairs: &[Pair]) -> Result<bool, Failure> {
+    let value = |column: &str| {
+        let found = pairs.iter().find(|(name, _)| name == column);
+        found.map(|(_, value)| value.as_deref())
+    };
+    wanted.takes(value).map_err(|column| no_partition(&column))
+}
+
+/// The folders that hold all wanted objects: what is in other partitions is not even listed, as far
+/// as the first levels of folders are those of filters.
+async fn folders(place: &Place, wanted: &Wanted<'_>) -> Result<Vec<Path>, Failure> {
+    let mut level = vec![place.path.clone()];
+    while !wanted.is_all() {
+        let mut next = Vec::new();
+        for folder in &level {
+            let listed = place.store.list_with_delimiter(Some(folder)).await;
+            let listed = listed.map_err(|error| failure("list the folders", &error))?;
+            for inner in listed.common_prefixes {
+                let pairs = partitions::of_folders(inner.filename().into_iter())?;
+                let Some((column, value)) = pairs.first() else { return Ok(level) };
+                match wanted.may_take(column, value.as_deref()) {
+                    Some(true) => next.push(inner),
+                    Some(false) => {}
+                    None => return Ok(level),
+                }
+            }
+            if listed.objects.iter().any(|meta| !is_beside(meta.location.filename().unwrap_or("")))
+            {
+                return Ok(level);
+            }
+        }
+        if next.is_empty() || next.len() > MAX_FOLDERS {
+            return Ok(level);
+        }
+        level = next;
+    }
+    Ok(level)
 }
 
 /// A filter on a column that no folder has.
@@ -97,13 +137,17 @@ fn pairs(root: &Path, meta: &ObjectMeta) -> Result<Option<Vec<Pair>>, Failure> {
     let Some(parts) = meta.location.prefix_match(root) else { return Ok(None) };
     let parts: Vec<_> = parts.collect();
     let Some((name, folders)) = parts.split_last() else { return Ok(None) };
-    let is_beside = |name: &str| name.starts_with(['_', '.']) && !name.contains('=');
     // Some tools mark a folder by an empty object of its name.
     let is_mark = meta.size == 0 && !name.as_ref().contains('.');
     if is_mark || parts.iter().any(|part| is_beside(part.as_ref())) {
         return Ok(None);
     }
     partitions::of_folders(folders.iter().map(AsRef::as_ref)).map(Some)
+}
+
+/// Whether a name is that of something which writers leave beside a table.
+fn is_beside(name: &str) -> bool {
+    name.starts_with(['_', '.']) && !name.contains('=')
 }
 
 /// The format that all files have by their names.

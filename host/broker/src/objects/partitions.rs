@@ -25,6 +25,17 @@ impl<'a> Wanted<'a> {
         Self(pinned::filters(filters))
     }
 
+    /// Whether all files are wanted.
+    pub(super) fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether files with this value of a column may be wanted. None when no filter is on it.
+    pub(super) fn may_take(&self, column: &str, value: Option<&str>) -> Option<bool> {
+        let wanted = self.0.get(column)?;
+        Some(wanted.iter().any(|wanted| is_same(wanted, value)))
+    }
+
     /// Whether a file with these values is wanted.
     ///
     /// # Errors

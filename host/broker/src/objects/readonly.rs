@@ -60,7 +60,7 @@ fn in_order(
     let sorted = async move {
         let mut found: Vec<ObjectMeta> = listed.try_collect().await?;
         found.sort_by(|one, other| one.location.cmp(&other.location));
-        Ok(stream::iter(found.into_iter().map(Ok)))
+        Ok::<_, Error>(stream::iter(found.into_iter().map(Ok)))
     };
     stream::once(sorted).try_flatten().boxed()
 }

@@ -48,8 +48,9 @@ impl AutoApprovalRule {
 pub(super) enum Asked<'a> {
     /// At a time, in seconds since 1970-01-01T00:00:00Z.
     At(u64),
-    /// For a run that has started: what ended since its start by date or number does not matter.
-    For(&'a StartRecord),
+    /// For a run that has started, and its runner: what ended since its start by date or number does
+    /// not matter.
+    For(&'a StartRecord, &'a Alias),
     /// Whatever the time, and however often rules were used.
     Ever,
 }
@@ -59,7 +60,7 @@ impl Asked<'_> {
     pub(super) fn time(self) -> u64 {
         match self {
             Self::At(now) => now,
-            Self::For(_) | Self::Ever => 0,
+            Self::For(..) | Self::Ever => 0,
         }
     }
 

@@ -136,8 +136,14 @@ fn a_prefix_is_its_files_with_the_values_of_their_folders() {
     assert_eq!(table.pinned.len(), 4);
     assert_eq!(opener.read(&table, 3, 0..4).unwrap(), b"2014");
 
+    opener.bucket.listed();
     let some = opener.open("s3://bucket/t/", &["year=2013,2014", "carrier=AA"]).unwrap();
     assert_eq!(some.files.len(), 2);
+    let listed = opener.bucket.listed();
+    assert!(listed.contains(&"t/year=2014/carrier=AA/".into()), "{listed:?}");
+    assert!(!listed.iter().any(|prefix| prefix.contains("2012")), "{listed:?}");
+    let some = opener.open("s3://bucket/t", &["carrier=AA"]).unwrap();
+    assert_eq!(some.files.len(), 3, "where the first level is no filter's");
     let none = opener.refusal("s3://bucket/t", &["year=1999"]);
     assert_eq!(none.0, ReasonCode::InputUnreadable);
     let (reason, detail) = opener.refusal("s3://bucket/t", &["month=1"]);

@@ -42,6 +42,7 @@ struct Inner {
     ignores_if_match: bool,
     is_public: bool,
     requests: u64,
+    listed: Vec<String>,
 }
 
 pub(super) struct Bucket {
@@ -88,6 +89,11 @@ impl Bucket {
         self.store.0.lock().unwrap().is_public = is_public;
     }
 
+    /// The prefixes that were listed since the last call.
+    pub(super) fn listed(&self) -> Vec<String> {
+        std::mem::take(&mut self.store.0.lock().unwrap().listed)
+    }
+
     pub(super) fn requests(&self) -> u64 {
         self.store.0.lock().unwrap().requests
     }
@@ -127,8 +133,14 @@ async fn list(
     let of = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (prefix, after) = (of("prefix"), of("start-after"));
     let mut text = String::from("<ListBucketResult><IsTruncated>false</IsTruncated>");
-    for (key, content) in &store.0.lock().unwrap().objects {
-        if key.starts_with(&prefix) && key.as_str() > after.as_str() {
+    let mut folders = std::collections::BTreeSet::new();
+    let mut inner = store.0.lock().unwrap();
+    for (key, content) in &inner.objects {
+        let rest = key.strip_prefix(&prefix).unwrap_or_default();
+        if let Some((folder, _)) = rest.split_once('/').filter(|_| query.contains_key("delimiter"))
+        {
+            folders.insert(format!("{prefix}{folder}/"));
+        } else if !rest.is_empty() && key.as_str() > after.as_str() {
             text.push_str(&format!(
                 "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>\
                  <ETag>{}</ETag><Size>{}</Size></Contents>",
@@ -137,7 +149,11 @@ async fn list(
             ));
         }
     }
+    for folder in folders {
+        text.push_str(&format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"));
+    }
     text.push_str("</ListBucketResult>");
+    inner.listed.push(prefix);
     answer(StatusCode::OK, text)
 }
 

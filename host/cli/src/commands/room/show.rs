@@ -103,6 +103,9 @@ fn show_tables(state: &RoomState) {
         if let Some(definition) = &table.view {
             println!("    a view, made by the query {definition}");
         }
+        if let Some(output) = &table.output {
+            println!("    the newest output {output} that {} may read", table.name.schema());
+        }
         for (column, declared) in &table.join_keys {
             println!("    {}: {}", plain(column), keys::described(declared));
         }
