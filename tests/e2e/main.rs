@@ -8,6 +8,7 @@ mod conditions;
 mod crash;
 mod determinism;
 mod dry_run;
+mod elsewhere;
 mod formats;
 mod governance;
 mod jail;

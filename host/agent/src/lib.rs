@@ -56,13 +56,15 @@ mod planner;
 mod room;
 mod secret;
 mod serve;
+mod stopper;
 mod triggers;
 mod watch;
 
+pub use alerts::try_alerts;
 pub use book::{Book, Cause, Occurrence, OrderRecord, Outcome, RoomRecord, Stage};
 pub use clock::{Clock, SystemClock};
 pub use error::{AgentError, Result};
 pub use event::EventKind;
-pub use orders::{Alert, CatchUp, Order, Orders, Overlap, Trigger};
+pub use orders::{Alert, CatchUp, Order, Orders, Overlap, TEMPLATE, Trigger};
 pub use secret::{new_token, new_webhook_secret};
-pub use serve::{Bound, Config, read_book, serve, try_alerts};
+pub use serve::{Bound, Config, read_book, serve};

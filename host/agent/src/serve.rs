@@ -1,28 +1,26 @@
 //! The agent's threads.
 
-use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use glovebox_client::Options;
 use glovebox_contract::key::PrivateKey;
-use glovebox_contract::name::AssetName;
 
 use crate::alerts::Alerts;
 use crate::book::{self, Book, Store};
 use crate::clock::Clock;
 use crate::desk::{Access, Desk as _, Problem, RemoteDesk};
 use crate::error::{AgentError, Context as _, Result};
-use crate::event::{Event, EventKind};
 use crate::files;
 use crate::orders::{Alert, Orders};
-use crate::outbox::{self, Delivery, Endpoint, Message, Outbox};
+use crate::outbox::{self, Endpoint, Outbox};
 use crate::planner;
 use crate::room::{RoomWorker, Stop};
+use crate::stopper::Stopper;
 use crate::triggers;
 
 /// How often the clock is looked at.
@@ -246,41 +244,4 @@ fn trouble(worker: &RoomWorker<'_>, desk: &mut Option<RemoteDesk>, stop: &Stop) 
 /// When the book cannot be read.
 pub fn read_book(state: &Path) -> Result<Option<Book>> {
     book::read(state)
-}
-
-/// Sends a test event to every endpoint, and says which took it.
-///
-/// # Errors
-/// When no webhooks can be made.
-pub fn try_alerts(orders: &Orders, clock: &dyn Clock) -> Result<BTreeMap<AssetName, bool>> {
-    let now = clock.now();
-    let event = Event::new(EventKind::Test, "", now.to_string(), now);
-    let tries = orders.alerts.values().cloned().map(|alert| {
-        let endpoint = Endpoint::new(alert)?;
-        let message = Message::new(event.id_for(endpoint.name()), event.body());
-        let taken = endpoint.send(&message, now) == Delivery::Taken;
-        Ok((endpoint.name().clone(), taken))
-    });
-    tries.collect()
-}
-
-/// Tells threads to stop.
-#[derive(Debug, Default)]
-struct Stopper {
-    stopped: Mutex<bool>,
-    told: Condvar,
-}
-
-impl Stopper {
-    fn stop(&self) {
-        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.told.notify_all();
-    }
-
-    /// Waits. Says whether it is time to stop.
-    fn wait(&self, time: Duration) -> bool {
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.told.wait_timeout_while(stopped, time, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
-    }
 }

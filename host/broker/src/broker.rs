@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use glovebox_contract::reason::ReasonCode;
 use glovebox_room::RoomError;
 use glovebox_room::error::Result;
-use glovebox_room::remote::{Broker, BrokeredTable, Location, OpenRemote, Serving};
+use glovebox_room::remote::{Broker, BrokeredTable, Location, OpenRemote, Origin, Serving};
 
 use crate::error::Failure;
 use crate::net::{Outbound, SourcePolicy};
@@ -17,7 +17,10 @@ use crate::{objects, postgres, server, sharing};
 
 /// Opens and serves tables that are elsewhere.
 pub struct SourceBroker {
-    policy: Arc<SourcePolicy>,
+    /// How far the operator, and a party over the network, may have it reach out. Kept, so that
+    /// connections are.
+    operator: Outbound,
+    network: Outbound,
     /// Started when something is opened for the first time: most commands open nothing.
     engine: Mutex<Option<Arc<Engine>>>,
 }
@@ -26,7 +29,12 @@ impl SourceBroker {
     /// A broker that lets parties over the network name the places of the public internet and those
     /// of `policy`.
     pub fn new(policy: SourcePolicy) -> Self {
-        Self { policy: Arc::new(policy), engine: Mutex::new(None) }
+        let policy = Arc::new(policy);
+        Self {
+            operator: Outbound::new(Origin::Operator, Arc::clone(&policy)),
+            network: Outbound::new(Origin::Network, policy),
+            engine: Mutex::new(None),
+        }
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Failure> {
@@ -47,7 +55,10 @@ impl Broker for SourceBroker {
             format: open.remote.format,
             partitions: open.remote.partitions.clone(),
             credential: open.credential.cloned(),
-            outbound: Outbound::new(open.origin, Arc::clone(&self.policy)),
+            outbound: match open.origin {
+                Origin::Operator => self.operator.clone(),
+                Origin::Network => self.network.clone(),
+            },
             deadline: open.deadline,
         };
         let location = open.remote.location.clone();

@@ -27,23 +27,24 @@ const REQUEST_TIME: Duration = Duration::from_secs(300);
 #[error("{0}")]
 pub(crate) struct NotPermitted(pub(crate) String);
 
-/// Makes requests, each checked before it is sent and again when its host is resolved.
-#[derive(Debug)]
-pub(crate) struct Http {
-    outbound: Outbound,
+/// Clients, by how far they go; each is made when it is needed for the first time, and keeps its
+/// connections.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
     anywhere: OnceLock<Client>,
     public: OnceLock<Client>,
     listed: OnceLock<Client>,
 }
 
+/// Makes requests, each checked before it is sent and again when its host is resolved.
+#[derive(Debug)]
+pub(crate) struct Http {
+    outbound: Outbound,
+}
+
 impl Http {
     pub(crate) fn new(outbound: Outbound) -> Self {
-        Self {
-            outbound,
-            anywhere: OnceLock::new(),
-            public: OnceLock::new(),
-            listed: OnceLock::new(),
-        }
+        Self { outbound }
     }
 
     /// A request to a permitted address.
@@ -57,10 +58,11 @@ impl Http {
     /// The client for a URL, which may be used for that URL only.
     pub(crate) fn client(&self, url: &Url) -> Result<&Client, Failure> {
         let reach = self.outbound.reach_of(url)?;
+        let clients = self.outbound.clients();
         let client = match reach {
-            Reach::Anywhere => &self.anywhere,
-            Reach::Public => &self.public,
-            Reach::Listed => &self.listed,
+            Reach::Anywhere => &clients.anywhere,
+            Reach::Public => &clients.public,
+            Reach::Listed => &clients.listed,
         };
         if let Some(client) = client.get() {
             return Ok(client);
@@ -78,7 +80,7 @@ impl Http {
             .connect_timeout(CONNECT_TIME)
             .read_timeout(IDLE_TIME)
             .timeout(REQUEST_TIME)
-            .dns_resolver(Arc::new(Permitted { outbound: self.outbound.clone(), reach }))
+            .dns_resolver(Arc::new(Permitted { outbound: self.outbound.without_clients(), reach }))
             .build()
             .map_err(|error| Failure::unavailable(format!("no HTTP client: {error}")))
     }

@@ -105,9 +105,9 @@ pub(crate) fn fetched_schemas(
             })
         });
         let workers: Vec<_> = workers.collect();
-        let joined = workers.into_iter().map(|worker| {
-            worker.map_err(|_| failed())?.join().unwrap_or_else(|_| Err(failed()))
-        });
+        let joined = workers
+            .into_iter()
+            .map(|worker| worker.map_err(|_| failed())?.join().unwrap_or_else(|_| Err(failed())));
         joined.collect::<Vec<Result<Vec<_>>>>()
     });
     let mut schemas = Vec::with_capacity(files.len());

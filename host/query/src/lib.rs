@@ -62,9 +62,7 @@ mod stream;
 mod table;
 mod view;
 
-pub use broker::{
-    Answer, Broker, BrokerFailure, Comparison, Condition, FileNumber, RowScan, Rows,
-};
+pub use broker::{Answer, Broker, BrokerFailure, Comparison, Condition, FileNumber, RowScan, Rows};
 pub use describe::{INFERRED_ROWS, describe, describe_brokered};
 pub use input::{
     BrokeredFile, BrokeredFiles, BrokeredTable, FileFormat, ForeignTable, Input, InputFile,

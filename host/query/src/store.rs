@@ -78,7 +78,9 @@ impl OpenFile {
     async fn read_all(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         match &self.source {
             Source::Opened(file) => ranges.iter().map(|range| read_opened(file, range)).collect(),
-            Source::Brokered(broker, number) => fetch::fetch(broker.as_ref(), *number, ranges).await,
+            Source::Brokered(broker, number) => {
+                fetch::fetch(broker.as_ref(), *number, ranges).await
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod brokered;
 mod evolve;
+mod footers;
 mod partitions;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
@@ -74,7 +76,10 @@ pub(crate) struct Wanted<'a> {
 }
 
 /// The columns of `granted` with their names in the files.
-pub(crate) fn wanted<'a>(granted: &'a [Column], renamed: &'a BTreeMap<String, String>) -> Vec<Wanted<'a>> {
+pub(crate) fn wanted<'a>(
+    granted: &'a [Column],
+    renamed: &'a BTreeMap<String, String>,
+) -> Vec<Wanted<'a>> {
     let in_files = |column: &'a Column| renamed.get(&column.name).unwrap_or(&column.name);
     granted.iter().map(|column| Wanted { column, in_files: in_files(column) }).collect()
 }
@@ -332,7 +337,11 @@ impl TableProvider for GrantedTable {
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let source = reader.file_source(table);
+        let parquet_at_broker = self.brokered.is_some() && self.format == FileFormat::Parquet;
+        let source = match parquet_at_broker {
+            true => footers::source(state, table)?,
+            false => reader.file_source(table),
+        };
         let partitions = state.config().target_partitions().max(1);
         let scan = FileScanConfigBuilder::new(ObjectStoreUrl::parse(STORE_URL)?, source)
             .with_file_groups(FileGroup::new(files).split_files(partitions))
@@ -341,7 +350,10 @@ impl TableProvider for GrantedTable {
             .with_limit(limit)
             .with_expr_adapter(self.brokered.as_ref().map(Provided::adapter))
             .build();
-        let plan = reader.create_physical_plan(state, scan).await?;
+        let plan = match parquet_at_broker {
+            true => DataSourceExec::from_data_source(scan) as _,
+            false => reader.create_physical_plan(state, scan).await?,
+        };
         conform(plan, &schema, &sources)
     }
 }

@@ -212,8 +212,10 @@ fn columns_of_every_format_are_described() {
         table.partition_columns = vec![("year", "int32")];
         let (_folder, _, table) = table.start();
         let columns = describe_brokered(&table.files).unwrap();
-        let columns: Vec<String> =
-            columns.iter().map(|column| format!("{} {}", column.name, column.column_type)).collect();
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} {}", column.name, column.column_type))
+            .collect();
         assert_eq!(columns, ["id int64", "name utf8", "year int32"], "{format:?}");
     }
 }
@@ -287,8 +289,9 @@ fn files_that_their_partitions_rule_out_are_not_read() {
 fn renamed_and_doubled_partition_columns() {
     let mut table = by_year(FileFormat::Parquet);
     table.granted = vec![("when", "int32"), ("again", "int32"), ("key", "int64")];
-    table.renamed =
-        [("when", "year"), ("again", "year"), ("key", "id")].map(|(a, b)| (a.into(), b.into())).into();
+    table.renamed = [("when", "year"), ("again", "year"), ("key", "id")]
+        .map(|(a, b)| (a.into(), b.into()))
+        .into();
     check(
         table,
         "SELECT \"when\", again, max(key) FROM m.t WHERE again = 2012 GROUP BY \"when\", again",
@@ -322,9 +325,11 @@ fn deleted_rows_are_not_there() {
     };
     check(table(), "SELECT count(*) FROM m.t", &["29"]);
     check(table(), "SELECT count(*) FROM m.t WHERE id >= 14 AND id <= 16", &["2"]);
-    check(table(), "SELECT a.id FROM m.t a JOIN m.t b ON a.id = b.id + 1 WHERE b.id IN (13, 15)", &[
-        "14",
-    ]);
+    check(
+        table(),
+        "SELECT a.id FROM m.t a JOIN m.t b ON a.id = b.id + 1 WHERE b.id IN (13, 15)",
+        &["14"],
+    );
     let (_folder, broker, table) = table().start();
     let mut session = session(table, 2).unwrap();
     query(&mut session, "SELECT sum(id) FROM m.t").unwrap();
@@ -394,10 +399,8 @@ fn a_file_that_changed_its_columns_is_an_error() {
 fn a_head_that_changed_is_noticed_where_columns_are_read_by_place() {
     for format in [FileFormat::Csv, FileFormat::ArrowIpc] {
         let mut table = Table::of_three(format);
-        let swapped = batch(vec![
-            ("name", texts((0..3).map(|id| format!("n{id}")))),
-            ("id", numbers(0..3)),
-        ]);
+        let swapped =
+            batch(vec![("name", texts((0..3).map(|id| format!("n{id}")))), ("id", numbers(0..3))]);
         table.add(&swapped, &[]);
         let detail = "table m.t: a file has other columns than it had";
         fails(table, "SELECT name FROM m.t", ReasonCode::SchemaMismatch, detail);

@@ -104,7 +104,8 @@ fn only_granted_columns_are_asked_for_each_once() {
 }
 
 /// The same rows in three orders and in other batches.
-const ORDERS: [&[&[i64]]; 3] = [&[&[5, 3, 1, 4, 2]], &[&[1, 2], &[3, 4, 5]], &[&[2], &[5, 4, 3, 1]]];
+const ORDERS: [&[&[i64]]; 3] =
+    [&[&[5, 3, 1, 4, 2]], &[&[1, 2], &[3, 4, 5]], &[&[2], &[5, 4, 3, 1]]];
 
 #[test]
 fn the_order_in_which_a_database_has_its_rows_changes_nothing() {
@@ -127,7 +128,8 @@ fn the_order_in_which_a_database_has_its_rows_changes_nothing() {
     let scanned = ORDERS.map(|order| {
         let broker = Arc::new(broker(order));
         let options = ScanOptions { limit: Some(3), ..ScanOptions::default() };
-        let stream = session(&broker, 2).scan("db.t", options).unwrap();
+        let mut session = session(&broker, 2);
+        let stream = session.scan("db.t", options).unwrap();
         show(&drain(stream).unwrap())
     });
     assert!(scanned.iter().all(|scan| *scan == scanned[0]), "{scanned:?}");
@@ -136,7 +138,8 @@ fn the_order_in_which_a_database_has_its_rows_changes_nothing() {
 #[test]
 fn a_guest_scans_with_the_types_of_the_grant() {
     let broker = Arc::new(broker(&[&[2, 1]]));
-    let stream = session(&broker, 2).scan("db.t", ScanOptions::default()).unwrap();
+    let mut session = session(&broker, 2);
+    let stream = session.scan("db.t", ScanOptions::default()).unwrap();
     insta::assert_snapshot!(show(&drain(stream).unwrap()), @"
     +-------+----+
     | label | id |

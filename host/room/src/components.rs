@@ -6,8 +6,11 @@ use std::io::{self, Seek as _};
 use cap_std::fs::{Dir, Permissions, PermissionsExt as _};
 use glovebox_contract::canonical;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
+use glovebox_contract::limits::Limits;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_contract::state::Refusal;
+use glovebox_job::event::Compiled;
+use serde::Serialize;
 
 use crate::error::{Context as _, Result, RoomError};
 use crate::files;
@@ -90,6 +93,33 @@ pub(crate) fn code_key(component: &ContentDigest, libraries: &Libraries) -> Resu
     Ok(canonical::digest(&(component, libraries)).map_err(Refusal::from)?)
 }
 
+/// Longest answer of the compiler that is kept.
+const COMPILED_BYTES: u64 = 4 << 20;
+
+/// What the compiler is asked when a party adds a component. The same question has the same answer,
+/// so whoever brings one component to many rooms waits for one compilation.
+///
+/// The party is part of the question: the time that an answer takes must not tell what others have
+/// brought to other rooms.
+#[derive(Serialize)]
+pub(crate) struct Compilation<'a> {
+    pub(crate) component: &'a ContentDigest,
+    pub(crate) engine: &'a Blake3Digest,
+    /// The program that asks: another one may admit other components.
+    pub(crate) host_binary: &'a Blake3Digest,
+    pub(crate) libraries: &'a Libraries,
+    pub(crate) limits: &'a Limits,
+    /// The key of the party.
+    pub(crate) party: String,
+}
+
+impl Compilation<'_> {
+    fn file_name(&self) -> Result<String> {
+        let digest = canonical::digest(self).map_err(Refusal::from)?;
+        Ok(format!("{}.compiled", digest.to_hex()))
+    }
+}
+
 /// Machine code by component and engine. Only a jailed child of this host writes it; a party's
 /// never gets here.
 pub(crate) struct CodeCache {
@@ -157,6 +187,25 @@ impl CodeCache {
         let digest = announced.digest.to_string();
         files::write_atomically(&self.directory, &format!("{stem}.digest"), digest.as_bytes())
             .trying(storing)
+    }
+
+    /// What the compiler said the last time that this was asked, if it was and its machine code is
+    /// still there.
+    pub(crate) fn compiled(&self, asked: &Compilation<'_>) -> Option<Compiled> {
+        let name = asked.file_name().ok()?;
+        let bytes = files::read_limited(&self.directory, &name, COMPILED_BYTES).ok()?;
+        let compiled: Compiled = serde_json::from_slice(&bytes).ok()?;
+        let code = self.get(&code_key(asked.component, asked.libraries).ok()?, asked.engine)?;
+        (code.code.digest == compiled.machine_code_digest).then_some(compiled)
+    }
+
+    /// Keeps what the compiler says.
+    pub(crate) fn remember(&self, asked: &Compilation<'_>, compiled: &Compiled) -> Result<()> {
+        let keeping = || format!("remember what component {} is", asked.component);
+        let bytes = serde_json::to_vec(compiled).map_err(io::Error::from).trying(keeping)?;
+        let name = asked.file_name()?;
+        // It is only faster: a power cut may take it.
+        files::write_casually(&self.directory, &name, &bytes).trying(keeping)
     }
 
     pub(crate) fn discard(&self, staged: StagedCode) {

@@ -130,15 +130,14 @@ impl Home {
     /// What was sealed before stays readable.
     ///
     /// # Errors
-    /// `not-permitted` when this home has been used with another such key.
+    /// `internal` when this home has been used with another such key.
     pub fn use_sealing_key(&self, key: SealingKey) -> Result<()> {
         let id = sealing_id(&key);
         let _lock = lock(&self.shared.directory)?;
         match self.remembered_sealing()? {
             Some(known) if known == id => {}
             Some(_) => {
-                return Err(RoomError::new(
-                    ReasonCode::NotPermitted,
+                return Err(RoomError::internal(
                     "this home's credentials are sealed with another sealing key",
                 ));
             }
@@ -154,8 +153,7 @@ impl Home {
         match self.shared.sealing.get() {
             Some(key) => Ok(key.clone()),
             None if self.remembered_sealing()?.is_none() => Ok(self.own_sealing_key()),
-            None => Err(RoomError::new(
-                ReasonCode::NotPermitted,
+            None => Err(RoomError::internal(
                 "this home's credentials are sealed with a key that is not in it: give that with \
                  `--sealing-key`",
             )),

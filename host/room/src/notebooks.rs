@@ -9,7 +9,7 @@ use glovebox_contract::state::{Applied, Refusal};
 use glovebox_contract::statement::{AssetStatement, Body, NotebookAsset};
 use glovebox_job::event::Compiled;
 
-use crate::components::ComponentStore;
+use crate::components::{CodeCache, Compilation, ComponentStore};
 use crate::error::{Result, RoomError};
 use crate::room::Room;
 use crate::worker::{self, WorkerSettings};
@@ -53,7 +53,7 @@ impl Room {
     ) -> Result<Applied> {
         let checked = self
             .check_first(envelope, announced, component)
-            .and_then(|()| self.compile(settings, announced, component))
+            .and_then(|()| self.compile(settings, envelope, announced, component))
             .and_then(|compiled| agrees(&compiled));
         if let Err(error) = checked {
             self.locked(|room, _| room.log_refusal(envelope, error.reason()))?;
@@ -88,13 +88,29 @@ impl Room {
     fn compile(
         &self,
         settings: &WorkerSettings,
+        envelope: &Envelope,
         announced: &Announced<'_>,
         component: &[u8],
     ) -> Result<Compiled> {
         let digest = ComponentStore::open(&self.home)?.put(component)?;
         let limits = &self.state.document().limits;
         let libraries = self.state.libraries_for(announced.manifest);
-        worker::compile(&self.home, settings, &digest, &libraries, limits, &mut || None)
+        let asked = Compilation {
+            component: &digest,
+            engine: &settings.engine,
+            host_binary: &settings.host_binary,
+            libraries: &libraries,
+            limits,
+            party: envelope.key_id().to_string(),
+        };
+        let cache = CodeCache::open(&self.home)?;
+        if let Some(compiled) = cache.compiled(&asked) {
+            return Ok(compiled);
+        }
+        let compiled =
+            worker::compile(&self.home, settings, &digest, &libraries, limits, &mut || None)?;
+        cache.remember(&asked, &compiled)?;
+        Ok(compiled)
     }
 }
 

@@ -241,9 +241,12 @@ impl Room {
             }
             let source = table.source.clone().with_places(|place| room.kept.stored_place(&place));
             let source = room.with_sealed(source, &asset.name, table.credential.as_ref())?;
-            room.take(envelope, |transaction| {
+            let applied = room.take(envelope, |transaction| {
                 private::put_source(transaction, &asset.name, &source)
-            })
+            })?;
+            // The table may have been one of uploaded files. What stays now goes at the next change.
+            let _ = room.remove_unused_files();
+            Ok(applied)
         })
     }
 

@@ -83,7 +83,8 @@ fn for_owner(error: RoomError) -> HttpError {
     match error.reason() {
         reason @ (ReasonCode::SourceUnavailable
         | ReasonCode::SourceDenied
-        | ReasonCode::SourceUnsupported) => HttpError::new(reason, printable(&error.to_string())),
+        | ReasonCode::SourceUnsupported
+        | ReasonCode::InputUnreadable) => HttpError::new(reason, printable(&error.to_string())),
         _ => error.into(),
     }
 }

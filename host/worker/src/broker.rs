@@ -109,10 +109,10 @@ impl Pool {
     fn start(self: &Arc<Self>, task: Task) {
         let mut state = self.lock();
         if task.is_scan() {
-            if state.scans + KEPT_FREE.min(self.lines.saturating_sub(1)) >= state.alive() {
-                let crowded = state.alive() > 0;
+            let alive = state.alive();
+            if state.scans + KEPT_FREE.min(alive.saturating_sub(1)) >= alive {
                 drop(state);
-                task.fail(if crowded { BrokerFailure::CROWDED } else { BrokerFailure::GONE });
+                task.fail(if alive > 0 { BrokerFailure::CROWDED } else { BrokerFailure::GONE });
                 return;
             }
             state.scans += 1;

@@ -9,7 +9,7 @@ use glovebox_contract::name::TableName;
 use glovebox_contract::reason::ReasonCode;
 use glovebox_job::descriptors::ReceivedDescriptors;
 use glovebox_job::job::{self, TableFiles, TableRows, ViewDefinition};
-use glovebox_query::{BrokeredTable, Broker, ForeignTable, Input, InputTable, InputView};
+use glovebox_query::{Broker, BrokeredTable, ForeignTable, Input, InputTable, InputView};
 
 use crate::work::{Failure, brokered_files, query_files, query_format};
 
@@ -42,16 +42,14 @@ pub(crate) fn input(
             renamed: renamed.clone(),
             files: brokered_files(files, broker.ok_or_else(no_broker)?),
         }),
-        TableRows::Foreign(job::ForeignTable { columns, table }) => {
-            Input::Foreign(ForeignTable {
-                name: name.clone(),
-                granted,
-                renamed: renamed.clone(),
-                columns: columns.clone(),
-                table: *table,
-                broker: Arc::clone(broker.ok_or_else(no_broker)?),
-            })
-        }
+        TableRows::Foreign(job::ForeignTable { columns, table }) => Input::Foreign(ForeignTable {
+            name: name.clone(),
+            granted,
+            renamed: renamed.clone(),
+            columns: columns.clone(),
+            table: *table,
+            broker: Arc::clone(broker.ok_or_else(no_broker)?),
+        }),
     })
 }
 

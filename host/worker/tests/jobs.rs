@@ -5,20 +5,28 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::csv::ReaderBuilder;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::writer::StreamWriter;
 use glovebox_contract::column::Column;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::grants::Grants;
 use glovebox_contract::limits::Limits;
 use glovebox_contract::name::Identifier;
 use glovebox_contract::reason::ReasonCode;
+use glovebox_job::broker::{self, BrokerAnswer, BrokerRequest};
 use glovebox_job::descriptors::DescriptorList;
 use glovebox_job::event::{Compiled, Event, OutputSummary};
 use glovebox_job::job::{
-    CompileJob, DescribeJob, DescribeViewJob, FileFormat, InputFile, InputTable, Job, MachineCode,
-    OutputFile, RunJob, TableFiles, TableRows, ViewDefinition,
+    BrokeredFile, BrokeredFiles, CompileJob, DescribeBrokeredJob, DescribeJob, DescribeViewJob,
+    FileFormat, ForeignTable, InputFile, InputTable, Job, MachineCode, OutputFile, RunJob,
+    TableFiles, TableRows, ViewDefinition,
 };
 use glovebox_job::limits::{JailMode, ProcessLimits};
 use glovebox_job::process::{Worker, WorkerError, WorkerProgram};
@@ -45,6 +53,9 @@ fn main() -> ExitCode {
         ("a notebook runs without a jail", a_notebook_runs_without_a_jail),
         ("runs that fail", runs_that_fail),
         ("a query spills", a_query_spills),
+        ("rows through a broker", rows_through_a_broker),
+        ("columns through a broker", columns_through_a_broker),
+        ("brokers that fail", brokers_that_fail),
         ("swapped machine code", swapped_machine_code),
         ("latency", latency),
     ];
@@ -267,6 +278,8 @@ struct Run {
     input: Vec<u8>,
     limits: ProcessLimits,
     mode: JailMode,
+    /// Where the input is, when it is not in a file: its rows, and sockets to who has them.
+    elsewhere: Option<fn(&[u8]) -> (TableRows, Vec<UnixStream>)>,
 }
 
 impl Run {
@@ -302,6 +315,7 @@ impl Run {
             input,
             limits: ProcessLimits::of_run(&limits()),
             mode: JailMode::Full,
+            elsewhere: None,
         }
     }
 
@@ -310,21 +324,18 @@ impl Run {
         let mut descriptors = DescriptorList::new();
         let grants: Grants = serde_json::from_value(self.grants.clone()).expect("grants");
         let copy = |file: &File| file.try_clone().expect("a copy");
+        let (rows, sockets) = match self.elsewhere {
+            Some(elsewhere) => elsewhere(&self.input),
+            None => (self.files(&mut descriptors), Vec::new()),
+        };
         let job = Job::Run(Box::new(RunJob {
-            broker: Vec::new(),
+            broker: sockets.into_iter().map(|socket| descriptors.push(socket)).collect(),
             computation: Blake3Digest::of(b"computation"),
             functions: Default::default(),
             grants,
             inputs: vec![InputTable {
                 renamed: BTreeMap::new(),
-                rows: TableRows::Files(TableFiles {
-                    file_columns: self.columns.clone(),
-                    files: vec![InputFile {
-                        bytes: self.input.len() as u64,
-                        descriptor: descriptors.push(file(&self.input)),
-                    }],
-                    format: FileFormat::Csv,
-                }),
+                rows,
                 table: "agency.people".parse().expect("a name"),
             }],
             machine_code: MachineCode {
@@ -340,6 +351,17 @@ impl Run {
             volumes: Vec::new(),
         }));
         (answer(&job, descriptors, self.mode, self.limits), output)
+    }
+
+    fn files(&self, descriptors: &mut DescriptorList) -> TableRows {
+        TableRows::Files(TableFiles {
+            file_columns: self.columns.clone(),
+            files: vec![InputFile {
+                bytes: self.input.len() as u64,
+                descriptor: descriptors.push(file(&self.input)),
+            }],
+            format: FileFormat::Csv,
+        })
     }
 
     fn finish(&self) -> (BTreeMap<Identifier, OutputSummary>, Vec<u8>) {
@@ -401,6 +423,163 @@ fn runs_that_fail() {
         |run| run.input = b"name,band,age\nann,low,not a number\n".to_vec(),
         ReasonCode::InputCorrupt,
     );
+}
+
+/// Sockets to a broker that has `input` as the one file of table 0, and as table 1 of a database.
+fn broker(input: &[u8], serve: fn(&[u8], BrokerRequest, &mut UnixStream)) -> Vec<UnixStream> {
+    let lines = (0..4).map(|_| {
+        let (mut host, worker) = UnixStream::pair().expect("a socket");
+        let input = input.to_vec();
+        std::thread::spawn(move || {
+            let mut length = [0; 4];
+            while host.read_exact(&mut length).is_ok() {
+                let mut text = vec![0; u32::from_be_bytes(length) as usize];
+                host.read_exact(&mut text).expect("a request");
+                serve(&input, serde_json::from_slice(&text).expect("a request"), &mut host);
+            }
+        });
+        worker
+    });
+    lines.collect()
+}
+
+fn say(host: &mut UnixStream, answer: &BrokerAnswer, bytes: &[u8]) {
+    let head = broker::encode(answer, broker::MAX_ANSWER_BYTES).expect("a head");
+    // A worker that is done is none of this one's business.
+    let _ = host.write_all(&head).and_then(|()| host.write_all(bytes));
+}
+
+fn serve(input: &[u8], request: BrokerRequest, host: &mut UnixStream) {
+    match request {
+        BrokerRequest::Ranges { table: 0, file: 0, ranges } => {
+            let lengths = ranges.iter().map(|(from, to)| to - from).collect();
+            let pieces = ranges.iter().map(|(from, to)| &input[*from as usize..*to as usize]);
+            say(host, &BrokerAnswer::Bytes { lengths }, &pieces.collect::<Vec<_>>().concat());
+        }
+        BrokerRequest::Rows { table: 1, columns, .. } => {
+            let reader = ReaderBuilder::new(Arc::new(people_schema())).with_header(true);
+            let places = columns.iter().map(|column| *column as usize).collect();
+            for batch in reader.with_projection(places).build(input).expect("a reader") {
+                let batch = batch.expect("a batch");
+                let mut writer =
+                    StreamWriter::try_new(Vec::new(), &batch.schema()).expect("a writer");
+                writer.write(&batch).expect("write");
+                let bytes = writer.into_inner().expect("a stream");
+                say(host, &BrokerAnswer::Batch { bytes: bytes.len() as u64 }, &bytes);
+            }
+            say(host, &BrokerAnswer::End, &[]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn people_schema() -> Schema {
+    let fields = [("name", DataType::Utf8), ("band", DataType::Utf8), ("age", DataType::Int64)];
+    Schema::new(fields.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec())
+}
+
+fn brokered(input: &[u8], columns: Vec<Column>) -> BrokeredFiles {
+    BrokeredFiles {
+        evolving: false,
+        file_columns: columns,
+        files: vec![BrokeredFile {
+            bytes: input.len() as u64,
+            has_deleted_rows: false,
+            partition: Vec::new(),
+        }],
+        format: FileFormat::Csv,
+        partition_columns: Vec::new(),
+        table: 0,
+    }
+}
+
+fn as_files(input: &[u8]) -> (TableRows, Vec<UnixStream>) {
+    (TableRows::Brokered(brokered(input, people_columns())), broker(input, serve))
+}
+
+fn as_rows(input: &[u8]) -> (TableRows, Vec<UnixStream>) {
+    let table = ForeignTable { columns: people_columns(), table: 1 };
+    (TableRows::Foreign(table), broker(input, serve))
+}
+
+fn rows_through_a_broker() {
+    let direct = Run::new().finish();
+    assert_eq!(Run { elsewhere: Some(as_files), ..Run::new() }.finish(), direct);
+    assert_eq!(Run { elsewhere: Some(as_rows), ..Run::new() }.finish(), direct);
+}
+
+fn columns_through_a_broker() {
+    let describe = |input: &[u8], sockets: Vec<UnixStream>| {
+        let mut descriptors = DescriptorList::new();
+        let sockets = sockets.into_iter().map(|socket| descriptors.push(socket)).collect();
+        let files = brokered(input, Vec::new());
+        let job = Job::DescribeBrokered(DescribeBrokeredJob { broker: sockets, files });
+        let limits = ProcessLimits::of_description(1);
+        answer(&job, descriptors, JailMode::Full, limits).expect("an answer")
+    };
+    let input = PEOPLE.as_bytes();
+    match describe(input, broker(input, serve)) {
+        Event::Described { columns, .. } => assert_eq!(columns, people_columns()),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(failure(describe(input, Vec::new())).0, ReasonCode::Internal, "no socket");
+    let denied = broker(input, |_, _, host| {
+        say(host, &BrokerAnswer::Failed { reason: ReasonCode::SourceDenied }, &[]);
+    });
+    assert_eq!(failure(describe(input, denied)).0, ReasonCode::SourceDenied);
+}
+
+fn brokers_that_fail() {
+    let check = |elsewhere, expect: ReasonCode| {
+        let (reason, detail) =
+            failure(Run { elsewhere: Some(elsewhere), ..Run::new() }.start().0.expect("an answer"));
+        assert_eq!(reason, expect, "{detail}");
+    };
+    check(
+        |input| {
+            let sockets = broker(input, |_, _, host| {
+                say(host, &BrokerAnswer::Failed { reason: ReasonCode::InputChanged }, &[]);
+            });
+            (as_files(input).0, sockets)
+        },
+        ReasonCode::InputChanged,
+    );
+    // Gone before it is asked; gone in the middle of an answer.
+    check(
+        |input| (as_files(input).0, vec![UnixStream::pair().expect("a socket").0]),
+        ReasonCode::SourceUnavailable,
+    );
+    check(
+        |input| {
+            let sockets = broker(input, |_, _, host| {
+                say(host, &BrokerAnswer::Batch { bytes: 1_000 }, &[1, 2, 3]);
+                host.shutdown(Shutdown::Both).expect("shut down");
+            });
+            (as_rows(input).0, sockets)
+        },
+        ReasonCode::SourceUnavailable,
+    );
+    // Batches that are none.
+    check(
+        |input| {
+            let sockets = broker(input, |_, _, host| {
+                say(host, &BrokerAnswer::Batch { bytes: 64 }, &[0xff; 64]);
+            });
+            (as_rows(input).0, sockets)
+        },
+        ReasonCode::Internal,
+    );
+    // Another header than the room knows.
+    check(
+        |input| {
+            let mut other = input.to_vec();
+            other[..4].copy_from_slice(b"nome");
+            (as_files(&other).0, broker(&other, serve))
+        },
+        ReasonCode::SchemaMismatch,
+    );
+    // No socket at all.
+    check(|input| (as_files(input).0, Vec::new()), ReasonCode::Internal);
 }
 
 fn a_query_spills() {

@@ -1,40 +1,4 @@
-//! A party's standing orders.
-//!
-//! ```toml
-//! [[orders]]
-//! name = "nightly"
-//! room = "delays"
-//! notebook = "delay-by-wind"
-//! cron = "0 3 * * *"                # five fields, or six with seconds in front
-//! zone = "+01:00"                   # or UTC, which is the default
-//! parameters = { day = "${scheduled_date-1}", least = 20 }
-//! overlap = "skip"                  # or "queue": what falls due while the last run goes on
-//! catch_up = "last"                 # or "none": what fell due while the agent was away
-//! retries = 3                       # after a failure for a reason that may pass
-//! pause = "30s"                     # before the first of them; then twice as long each time
-//! give_up = "1d"                    # when the host cannot be reached for so long
-//!
-//! [[orders]]
-//! name = "report"
-//! room = "delays"
-//! notebook = "report"
-//! after = ["nightly"]               # when each of them has succeeded anew
-//!
-//! [[triggers]]
-//! name = "new-flights"
-//! order = "nightly"
-//! token_sha256 = "…"                # `glovebox agent token` makes a token
-//! accepts = ["day"]                 # parameters that may be given with it
-//!
-//! [[alerts]]
-//! name = "operations"
-//! url = "https://alerts.airline.example/glovebox"
-//! secret_file = "operations.secret" # `glovebox agent secret` makes one
-//! on = ["run.failed", "statement.refused", "approval.automatic", "room.silent", "log.forked"]
-//! rooms = ["delays"]                # all that are watched when it is left out
-//! silence = "3d"
-//! expected_rules = ["trusted"]      # approvals by these rules are no news
-//! ```
+//! A party's standing orders: a file in TOML, every setting of which stands in [`TEMPLATE`].
 
 mod alert;
 mod order;
@@ -57,6 +21,10 @@ pub(crate) use values::fill;
 
 use crate::error::{AgentError, Context as _, Result};
 use crate::files;
+
+/// Standing orders to begin with: every setting, with what it means. Those that need a secret are
+/// switched off.
+pub const TEMPLATE: &str = include_str!("template.toml");
 
 /// More than standing orders need.
 const MAX_BYTES: u64 = 1 << 20;

@@ -1,6 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::event::EventKind;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
 
@@ -67,6 +68,26 @@ fn orders_say_what_to_run_and_whom_to_tell() {
     let alert = &orders.alerts[&"operations".parse().unwrap()];
     assert_eq!(alert.silence_seconds, Some(3 * 86_400));
     assert_eq!(alert.endpoint(), "https://alerts.airline.example");
+}
+
+#[test]
+fn the_template_is_one_with_and_without_what_is_switched_off() {
+    let directory = directory();
+    let orders = Orders::parse(TEMPLATE, directory.path()).unwrap();
+    assert_eq!((orders.orders.len(), orders.triggers.len(), orders.alerts.len()), (2, 0, 0));
+    let switched_on = |line: &str| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|first: char| !first.is_whitespace()) => {
+            format!("{setting}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    let all: String = TEMPLATE.lines().map(switched_on).collect();
+    let orders = Orders::parse(&all.replace("operations", "own"), directory.path()).unwrap();
+    assert_eq!((orders.orders.len(), orders.triggers.len(), orders.alerts.len()), (2, 1, 1));
+    let said: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    for kind in said.into_iter().filter(|kind| *kind != "test") {
+        assert!(TEMPLATE.contains(kind), "{kind} is not explained");
+    }
 }
 
 #[test]

@@ -104,6 +104,9 @@ async fn folders(place: &Place, wanted: &Wanted<'_>) -> Result<Vec<Path>, Failur
             let listed = place.store.list_with_delimiter(Some(folder)).await;
             let listed = listed.map_err(|error| failure("list the folders", &error))?;
             for inner in listed.common_prefixes {
+                if inner.filename().is_some_and(is_beside) {
+                    continue;
+                }
                 let pairs = partitions::of_folders(inner.filename().into_iter())?;
                 let Some((column, value)) = pairs.first() else { return Ok(level) };
                 match wanted.may_take(column, value.as_deref()) {

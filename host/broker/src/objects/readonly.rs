@@ -17,6 +17,9 @@ use object_store::{
 use super::failure::failure;
 use crate::error::Failure;
 
+/// Most files of a log that are listed.
+const MAX_LISTED: usize = 200_000;
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct ReadOnly {
@@ -58,7 +61,12 @@ fn in_order(
     listed: BoxStream<'static, Result<ObjectMeta>>,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
     let sorted = async move {
-        let mut found: Vec<ObjectMeta> = listed.try_collect().await?;
+        let mut found: Vec<ObjectMeta> = listed.take(MAX_LISTED + 1).try_collect().await?;
+        if found.len() > MAX_LISTED {
+            return Err(Error::NotSupported {
+                source: "the table's log has too many files".into(),
+            });
+        }
         found.sort_by(|one, other| one.location.cmp(&other.location));
         Ok::<_, Error>(stream::iter(found.into_iter().map(Ok)))
     };

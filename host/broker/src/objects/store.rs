@@ -86,7 +86,7 @@ fn settings<'a, K: FromStr>(
         let shown: String = name.chars().take(80).collect();
         let shown = shown.escape_debug();
         let key = key.ok_or_else(|| {
-            Failure::refused(format!("the credential has a setting `{shown}`, which is not taken"))
+            Failure::denied(format!("the credential has a setting `{shown}`, which is not taken"))
         })?;
         Ok((key, value))
     });

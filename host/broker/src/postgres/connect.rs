@@ -23,6 +23,10 @@ const SETTINGS: [&str; 4] = ["user", "password", "sslmode", "sslrootcert"];
 /// worker may have at once.
 const MAX_CONNECTIONS: u32 = 26;
 
+/// How long a connection may take, and when one is given up whose other end says nothing more.
+const TIMES: &str = "connect_timeout=10 keepalives=1 keepalives_idle=30 keepalives_interval=10 \
+                     keepalives_retries=3 tcp_user_timeout=60";
+
 /// The port of a database that names none.
 const DEFAULT_PORT: u16 = 5432;
 
@@ -140,10 +144,7 @@ async fn address(request: &Request, place: &Place, sslmode: &str) -> Result<Stri
         "disable" => String::new(),
         _ => format!("host='{}' ", vec![host; addresses.len()].join(",")),
     };
-    Ok(format!(
-        "{names}hostaddr='{}' connect_timeout=10 keepalives=1 keepalives_idle=30",
-        addresses.join(",")
-    ))
+    Ok(format!("{names}hostaddr='{}' {TIMES}", addresses.join(",")))
 }
 
 /// A value of a connection string. The pool puts it there as it is.

@@ -181,6 +181,8 @@ mod tests {
     use arrow::array::AsArray as _;
     use arrow::datatypes::{Int32Type, Schema};
     use glovebox_contract::column::{Column, ColumnType};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
     use crate::postgres::columns::Kind;
@@ -242,5 +244,25 @@ mod tests {
         check([header(), vec![0, 2, 0xff, 0xff, 0xff, 0xfe]].concat());
         check([header(), vec![0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0]].concat());
         check([header(), vec![0, 2, 0, 0, 0, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0xff]].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_rows_or_an_error(
+            changes in vec((0..200_usize, any::<u8>()), 0..8),
+            length in 0..200_usize,
+        ) {
+            let rows = (0..9).map(|number| row(number, Some("abcdefgh"))).collect::<Vec<_>>();
+            let mut bytes = [header(), rows.concat(), vec![0xff, 0xff]].concat();
+            for (at, byte) in changes {
+                bytes[at] = byte;
+            }
+            bytes.truncate(length);
+            let mut decoder = decoder();
+            if decoder.read(&bytes).is_ok() {
+                let batch = decoder.take();
+                prop_assert!(batch.is_ok_and(|batch| batch.is_none_or(|it| it.num_rows() <= 9)));
+            }
+        }
     }
 }

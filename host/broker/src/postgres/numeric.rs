@@ -53,6 +53,8 @@ fn without_zeros(group: i16, count: u32) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use arrow::datatypes::i256;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -103,6 +105,22 @@ mod tests {
         let whole = wire(&[12, 3400], 0, 0);
         for length in 0..whole.len() {
             assert_eq!(mantissa::<i128>(&whole[..length], 2), None, "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_number_or_none(
+            groups in vec(-1..10_001_i16, 0..20),
+            weight in -20..20_i16,
+            sign in prop_oneof![Just(0), Just(NEGATIVE), any::<u16>()],
+            scale in any::<i8>(),
+        ) {
+            let value = wire(&groups, weight, sign);
+            let (narrow, wide) = (mantissa::<i128>(&value, scale), mantissa::<i256>(&value, scale));
+            if let Some(narrow) = narrow {
+                prop_assert_eq!(wide, Some(i256::from_i128(narrow)));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The transactions of an open table: one that keeps its snapshot, and one for each scan.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion_table_providers_postgres::conn::PostgresConnection;
 use datafusion_table_providers_postgres::pool::PostgresConnectionPool;
@@ -21,6 +22,9 @@ const SETTINGS: &str = "\
     SET LOCAL lock_timeout = '10s'; \
     SET LOCAL statement_timeout = '12h'; \
     SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// How long a transaction of a scan may take to begin.
+const BEGIN_TIME: Duration = Duration::from_secs(60);
 
 /// What is pinned of a database: which server, what it had committed, and how far its log was.
 /// What the user may not read stays out.
@@ -112,7 +116,8 @@ impl Keeper {
             process: None,
             runtime: self.runtime.clone(),
         };
-        let process = text(session.client()?, &begin).await?;
+        let begun = tokio::time::timeout(BEGIN_TIME, text(session.client()?, &begin)).await;
+        let process = begun.map_err(|_| Failure::unavailable("the database begins no scan"))??;
         session.process = process.parse().ok();
         Ok(session)
     }

@@ -12,6 +12,8 @@ pub(crate) enum Agent {
     /// Carry out standing orders: run notebooks by the clock, after each other or when somebody
     /// asks, and tell by webhook what happens in rooms. Needs `--host`.
     Run(RunAgent),
+    /// Print standing orders to begin with: every setting, with what it means.
+    Template,
     /// Check standing orders, and list when they fall due next.
     Check(OrdersFile),
     /// List what the agent has done and has to do.

@@ -21,6 +21,7 @@ const LISTED: usize = 3;
 pub(crate) fn run(context: &Context, agent: &Agent) -> Result<ExitCode> {
     match agent {
         Agent::Run(run) => serve(context, run)?,
+        Agent::Template => print!("{}", glovebox_agent::TEMPLATE),
         Agent::Check(file) => check(context, &Orders::read(&file.orders)?)?,
         Agent::Status { state, limit } => {
             status(context, &directory(context, state.as_ref()), *limit)?;

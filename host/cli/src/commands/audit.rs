@@ -68,9 +68,9 @@ fn read(context: &Context, audit: &Audit) -> Result<Read> {
     }
     let mut whole = true;
     if audit.all || !audit.rooms.is_empty() {
-        let rooms;
-        (rooms, whole) = read_rooms(context, audit)?;
+        let (rooms, all_rooms) = read_rooms(context, audit)?;
         all = all.and(rooms);
+        whole = all_rooms;
     }
     Ok(Read { tables: all.named()?, whole })
 }

@@ -128,7 +128,10 @@ impl RoomState {
         let index = self.index_of(notebook, &run.revision)?;
         // A cutover date that passes meanwhile does not matter, nor what has become of the rules by
         // date and number.
-        let asked = run.start.as_ref().map_or(Asked::Ever, Asked::For);
+        let asked = match &run.start {
+            Some(start) => Asked::For(start, &run.runner),
+            None => Asked::Ever,
+        };
         self.require_approved(notebook, index, asked)?;
         let version = notebook.versions().get(index);
         let version = version.ok_or_else(|| not_found(notebook, &run.revision))?;

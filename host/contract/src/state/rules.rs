@@ -71,7 +71,11 @@ impl Asked<'_> {
         };
         match self {
             Self::At(now) => !rule.has_expired(now) && !rule.is_used_up(),
-            Self::For(start) => !rule.has_expired(start.at) && (!rule.is_used_up() || named(start)),
+            Self::For(start, runner) => {
+                let used_by_others = rule.rule.runner != *runner;
+                !rule.has_expired(start.at)
+                    && (!rule.is_used_up() || named(start) || used_by_others)
+            }
             Self::Ever => true,
         }
     }

@@ -9,10 +9,7 @@ use super::StatementError;
 use crate::manifest::{MAX_DECLARATIONS, Manifest};
 use crate::name::Identifier;
 use crate::parameter::{ParameterDeclaration, ParameterError, ParameterType, ParameterValue};
-use crate::text::{check_text, printable, utc};
-
-/// Most values to choose from in one condition.
-const MAX_CHOICES: usize = 1000;
+use crate::text::{MAX_TEXT_BYTES, check_text, printable, utc};
 
 /// What must hold besides for a rule to approve. All of it must; without any condition the rule
 /// approves whatever its author adds.
@@ -31,7 +28,7 @@ pub struct Conditions {
     /// has started by then may end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<u64>,
-    /// How many runs may start by the rule.
+    /// How many runs may start by the rule. When they have, it approves nothing any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_runs: Option<u64>,
     /// The outputs have the very columns, order, mode and caps of the revision that the owner
@@ -106,17 +103,19 @@ impl Conditions {
         if self.parameters.len() > MAX_DECLARATIONS {
             return error("parameters", "there are more than a notebook can have");
         }
+        let mut bytes: usize = 0;
         for allowed in self.parameters.values() {
             let texts = [&allowed.minimum, &allowed.maximum].into_iter().flatten();
             if allowed == &AllowedValues::default() {
                 return error("parameters", "a condition says which values it takes");
             }
-            if allowed.choices.len() > MAX_CHOICES {
-                return error("parameters", "a condition has at most 1000 values to choose from");
-            }
             for text in texts.chain(&allowed.choices) {
                 check_text("parameters", text)?;
+                bytes = bytes.saturating_add(text.len());
             }
+        }
+        if bytes > MAX_TEXT_BYTES {
+            return error("parameters", "the values together are longer than 4096 bytes");
         }
         Ok(())
     }

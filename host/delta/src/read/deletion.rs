@@ -36,7 +36,7 @@ pub struct DeletionVector {
 
 /// How a vector is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum StorageKind {
+enum StorageKind {
     /// In a file of the table.
     #[serde(rename = "u")]
     File,

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::history::{Metadata, Protocol};
 
-pub use deletion::{DeletionVector, StorageKind, VectorPlace};
+pub use deletion::{DeletionVector, VectorPlace};
 pub use schema::TableSchema;
 
 /// What a reader here knows of what tables may ask of readers.

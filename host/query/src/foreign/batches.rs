@@ -71,7 +71,8 @@ mod tests {
     fn batch() -> RecordBatch {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["a", "bc", ""]));
-        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)]).unwrap()
+        RecordBatch::try_from_iter_with_nullable([("n", numbers, true), ("t", texts, true)])
+            .unwrap()
     }
 
     fn stream(batches: &[RecordBatch]) -> Vec<u8> {

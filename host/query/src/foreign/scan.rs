@@ -62,10 +62,8 @@ impl ForeignExec {
         // Rows without columns are all the same.
         let keys = LexOrdering::new(keys);
         let limit = self.scan.limit.filter(|_| keys.is_some());
-        let scan = RowScan {
-            limit: self.scan.limit.filter(|_| keys.is_none()),
-            ..self.scan.clone()
-        };
+        let scan =
+            RowScan { limit: self.scan.limit.filter(|_| keys.is_none()), ..self.scan.clone() };
         let (types, sources) = (self.types.clone(), self.sources.clone());
         let schema = Arc::clone(&self.schema);
         let rows = Arc::new(Self::new(Arc::clone(&self.broker), scan, types, sources, schema));

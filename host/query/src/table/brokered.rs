@@ -23,6 +23,7 @@ use glovebox_sandbox::services::HostError;
 use tokio::sync::OnceCell;
 
 use super::evolve::FileCheck;
+use super::footers::FOOTER_BYTES;
 use super::{GrantedTable, Place, PreparedTable, Wanted, check_columns, csv_schema};
 use super::{granted_schema, ndjson_schema, partitions, wanted};
 use crate::broker::{BrokerFailure, FileNumber, wait};
@@ -33,9 +34,6 @@ use crate::store::{GrantedFiles, STORE_URL};
 
 /// Files whose deleted rows are asked for at once.
 const ASKED_AT_ONCE: usize = 8;
-
-/// Bytes of a Parquet file's end that are read at once to find its footer.
-const FOOTER_BYTES: usize = 512 << 10;
 
 /// A table whose files a broker reads.
 #[derive(Debug)]
@@ -117,18 +115,15 @@ impl PreparedTable {
 
 /// What is known of columns at the broker. A file may have nulls that nobody announced.
 fn schema(columns: &[Column]) -> Schema {
-    let fields = columns.iter().map(|column| {
-        Field::new(&column.name, column_type_to_arrow(&column.column_type), true)
-    });
+    let fields = columns
+        .iter()
+        .map(|column| Field::new(&column.name, column_type_to_arrow(&column.column_type), true));
     Schema::new(fields.collect::<Vec<_>>())
 }
 
 impl Brokered {
     /// The table with partition columns in the encoding that `as_type` chooses.
-    pub(super) fn provided(
-        self: &Arc<Self>,
-        as_type: impl Fn(&DataType) -> DataType,
-    ) -> Provided {
+    pub(super) fn provided(self: &Arc<Self>, as_type: impl Fn(&DataType) -> DataType) -> Provided {
         let columns = self.files.partition_columns.iter().zip(&self.values).map(|(column, own)| {
             let values = cast(own, &as_type(own.data_type())).unwrap_or_else(|_| Arc::clone(own));
             let field = Field::new(&column.name, values.data_type().clone(), true);
@@ -176,10 +171,8 @@ impl Brokered {
         file: &PartitionedFile,
         place: usize,
     ) -> PlanResult<ParquetRowSelection> {
-        let number = FileNumber {
-            table: self.files.table,
-            file: u32::try_from(place).unwrap_or(u32::MAX),
-        };
+        let number =
+            FileNumber { table: self.files.table, file: u32::try_from(place).unwrap_or(u32::MAX) };
         let answer = self.files.broker.deleted_rows(number);
         let environment = state.runtime_env();
         let store = environment.object_store(ObjectStoreUrl::parse(STORE_URL)?)?;

@@ -59,7 +59,11 @@ impl FileCheck {
 }
 
 impl PhysicalExprAdapterFactory for FileCheck {
-    fn create(&self, table: SchemaRef, file: SchemaRef) -> PlanResult<Arc<dyn PhysicalExprAdapter>> {
+    fn create(
+        &self,
+        table: SchemaRef,
+        file: SchemaRef,
+    ) -> PlanResult<Arc<dyn PhysicalExprAdapter>> {
         self.check(&file).map_err(|detail| {
             let detail = format!("{}: {detail}", self.what);
             DataFusionError::External(Box::new(error(ReasonCode::SchemaMismatch, detail)))

@@ -134,7 +134,11 @@ mod tests {
         check("date32", Some("2013-01-31"), Some("2013-01-31"));
         check("date32", Some("soon"), None);
         check("timestamp(us)", Some("2013-01-31 10:00:00"), Some("2013-01-31T10:00:00"));
-        check("timestamp(us, UTC)", Some("2013-01-31 10:00:00.5"), Some("2013-01-31T10:00:00.500Z"));
+        check(
+            "timestamp(us, UTC)",
+            Some("2013-01-31 10:00:00.5"),
+            Some("2013-01-31T10:00:00.500Z"),
+        );
         check("timestamp(us, UTC)", Some("2013-01-31T10:00:00Z"), Some("2013-01-31T10:00:00Z"));
         check("binary", Some("\u{1}\u{ff}"), Some("01ff"));
         check("binary", Some("\u{100}"), None);

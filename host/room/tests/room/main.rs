@@ -1,6 +1,7 @@
 //! The control plane as a whole, with a worker that has no engines.
 
 mod cancel;
+mod compiled;
 mod damage;
 mod fake_broker;
 mod fake_worker;

@@ -221,7 +221,7 @@ fn a_sealing_key_outside_the_home_is_needed_from_then_on() {
     let error = replace(&mut world.room()).unwrap_err();
     assert!(error.to_string().contains("--sealing-key"), "{error}");
     let error = world.room_home().use_sealing_key(SealingKey::from_bytes([8; 32])).unwrap_err();
-    assert_eq!(error.reason(), ReasonCode::NotPermitted);
+    assert!(error.to_string().contains("another sealing key"), "{error}");
     assert_eq!(run(&mut with_key(world.room_home())), "succeeded");
 }
 

@@ -15,6 +15,9 @@ pub(crate) fn files(
     table: &TableName,
     asset: &TableAsset,
 ) -> Result<Result<Vec<PathBuf>, &'static str>> {
+    if asset.output.is_some() {
+        return Ok(Err("it is an output of a notebook, which is shared as such"));
+    }
     let Some(source) = room.table_source(table)? else {
         return Ok(Err("the host does not have its files"));
     };

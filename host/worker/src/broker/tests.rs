@@ -155,7 +155,10 @@ fn a_broker_that_lies_is_given_up() {
     let (astray, gone) = (ReasonCode::Internal, ReasonCode::SourceUnavailable);
     check(|socket, _| answer(socket, &BrokerAnswer::End, &[]), astray);
     check(|socket, _| answer(socket, &BrokerAnswer::Bytes { lengths: vec![5] }, &[0; 5]), astray);
-    check(|socket, _| answer(socket, &BrokerAnswer::Bytes { lengths: vec![2, 2] }, &[0; 4]), astray);
+    check(
+        |socket, _| answer(socket, &BrokerAnswer::Bytes { lengths: vec![2, 2] }, &[0; 4]),
+        astray,
+    );
     check(
         |socket, _| answer(socket, &BrokerAnswer::Bytes { lengths: vec![u64::MAX] }, &[]),
         astray,
@@ -277,11 +280,8 @@ fn conditions_reach_the_broker() {
     };
     let Some(Ok(Rows::Batch(text))) = broker.rows(scan).blocking_recv() else { panic!("no batch") };
     let found: BrokerRequest = serde_json::from_slice(&text).expect("a request");
-    let compare = |operator| wire::Filter::Compare {
-        column: 1,
-        operator,
-        value: ParameterValue::Int64(7),
-    };
+    let compare =
+        |operator| wire::Filter::Compare { column: 1, operator, value: ParameterValue::Int64(7) };
     let filters = vec![
         wire::Filter::Any {
             filters: vec![compare(wire::Comparison::Less), wire::Filter::Null { column: 1 }],

@@ -122,7 +122,9 @@ fn command(program: &str) -> Command {
         .collect();
     versions.sort();
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--"]);
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    // It ends with the thread of its test, however that ends.
+    command.args(["--pdeathsig=QUIT", "--"]);
     command.arg(versions.last().unwrap().join("bin").join(program));
     command.env("TZ", "UTC").current_dir("/");
     command
