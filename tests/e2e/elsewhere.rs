@@ -22,12 +22,12 @@ CREATE TABLE output.sales AS SELECT day, amount FROM shop.raw ORDER BY 1, 2;
 const TOTAL: &str = r#"/* glovebox notebook
 name = "total"
 version = "1.0.0"
-[inputs."TABLE"]
+[inputs."INPUT"]
 columns = { amount = "int64" }
 [outputs.total]
 columns = [ "rows int64 not null", "amount int64" ]
 */
-CREATE TABLE output.total AS SELECT count(*) AS rows, sum(amount) AS amount FROM TABLE;
+CREATE TABLE output.total AS SELECT count(*) AS rows, sum(amount) AS amount FROM INPUT;
 "#;
 
 /// A room in which `keep` has run once over four rows, whose file is `sales.parquet`.
@@ -71,7 +71,7 @@ fn commit(stage: &Stage, version: usize) {
 }
 
 fn offer_total(stage: &Stage, table: &str) {
-    stage.write("total.sql", TOTAL.replace("TABLE", table));
+    stage.write("total.sql", TOTAL.replace("INPUT", table));
     stage.run("build total.sql -o total.wasm").ok();
     stage.run("notebook add r total.wasm --runner shop --as shop.key").ok();
 }
@@ -192,5 +192,5 @@ fn an_output_is_the_next_notebooks_input() {
     let none = "table add r shop.none --from-output keep.nothing --as shop.key";
     stage.run(none).refused("not-found");
     let both = "table add r shop.both --from raw.csv --from-output keep.sales --as shop.key";
-    assert_eq!(stage.run(both).status, Some(2));
+    assert_eq!(stage.run(both).code, Some(2));
 }

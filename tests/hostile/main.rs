@@ -6,5 +6,6 @@ mod support;
 
 mod files;
 mod guests;
+mod sources;
 mod sql;
 mod statements;

@@ -7,6 +7,7 @@ use glovebox_contract::canonical;
 use glovebox_contract::digest::{Blake3Digest, ContentDigest};
 use glovebox_contract::library::{HOST_PACKAGE, LIBRARY_INTERFACES};
 use glovebox_contract::manifest::{MANIFEST_SECTION, Manifest, SOURCE_SECTION};
+use glovebox_contract::statement::NotebookAsset;
 use wasmparser::{
     CanonicalFunction, CanonicalOption, Encoding, FunctionBody, Parser, Payload, TableInit, TypeRef,
 };
@@ -48,6 +49,26 @@ pub struct Inspection {
     pub functions: u64,
     /// Bytes of linear memory that it starts with.
     pub memory_bytes: u64,
+}
+
+impl Inspection {
+    /// What a room knows of a hidden notebook that its author alone may read. Whether the code is
+    /// that of another, only the digests of the components tell.
+    pub fn unread(asset: &NotebookAsset) -> Self {
+        Self {
+            digest: asset.component,
+            bytes: asset.component_bytes,
+            code: asset.component.blake3,
+            imports: asset.interfaces.clone(),
+            exports: BTreeSet::new(),
+            world: None,
+            manifest: Some(asset.manifest.clone()),
+            source: BTreeMap::new(),
+            core_modules: 0,
+            functions: 0,
+            memory_bytes: 0,
+        }
+    }
 }
 
 /// Reads a component.

@@ -111,7 +111,11 @@ fn bound(version: &Version) -> Result<RevisionFacts<'_>> {
 
 fn side(room: &OpenRoom, version: &Version) -> Result<Side> {
     let asset = version.asset();
-    let inspection = glovebox_sandbox::inspect(&room.component(&asset.component)?)?;
+    let inspection = match room.component(&asset.component) {
+        Ok(bytes) => glovebox_sandbox::inspect(&bytes)?,
+        Err(_) if asset.hidden => Inspection::unread(asset),
+        Err(error) => return Err(error),
+    };
     let name = match version.revision_digest() {
         Some(digest) => digest.to_string(),
         None => bail!("the version does not fit the room"),

@@ -13,7 +13,6 @@ use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::Expr;
-use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use glovebox_contract::column::Column;
@@ -24,8 +23,10 @@ use tokio::sync::OnceCell;
 
 use super::evolve::FileCheck;
 use super::footers::FOOTER_BYTES;
-use super::{GrantedTable, Place, PreparedTable, Wanted, check_columns, csv_schema};
-use super::{granted_schema, ndjson_schema, partitions, wanted};
+use super::columns::{
+    Wanted, check_columns, csv_schema, granted_schema, ndjson_schema, wanted,
+};
+use super::{GrantedTable, Place, PreparedTable, deleted, partitions};
 use crate::broker::{BrokerFailure, FileNumber, wait};
 use crate::describe::{by_position, fetched_schemas};
 use crate::error::{Result, error};
@@ -183,36 +184,13 @@ impl Brokered {
             .with_file_metadata_cache(Some(cache))
             .fetch_metadata()
             .await?;
-        let deleted = wait(answer).await.map_err(broken)?;
+        let positions = wait(answer).await.map_err(broken)?;
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
-        left(&deleted, rows).map(ParquetRowSelection::new).ok_or_else(|| {
+        deleted::left(&positions, rows).map(ParquetRowSelection::new).ok_or_else(|| {
             let detail = format!("{}: deleted rows that a file does not have", self.what);
             external(error(ReasonCode::InputCorrupt, detail))
         })
     }
-}
-
-/// A selection of the rows up to `rows` that are not in `deleted`; none when `deleted` is not
-/// ascending, or beyond.
-fn left(deleted: &[u64], rows: u64) -> Option<RowSelection> {
-    let length = |rows: u64| usize::try_from(rows).ok();
-    let mut selectors = Vec::new();
-    let mut next = 0;
-    for position in deleted {
-        if *position < next || *position >= rows {
-            return None;
-        }
-        if *position > next {
-            selectors.push(RowSelector::select(length(position - next)?));
-        }
-        selectors.push(RowSelector::skip(1));
-        next = position + 1;
-    }
-    if rows > next {
-        selectors.push(RowSelector::select(length(rows - next)?));
-    }
-    // This joins skips that follow one another.
-    Some(selectors.into_iter().collect())
 }
 
 impl Provided {
@@ -297,32 +275,4 @@ fn external(failure: HostError) -> DataFusionError {
 
 fn broken(failure: BrokerFailure) -> DataFusionError {
     DataFusionError::External(Box::new(failure))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_that_are_left() {
-        let check = |deleted: &[u64], rows: u64, expect: Option<&[(bool, usize)]>| {
-            let found = left(deleted, rows).map(|selection| {
-                selection
-                    .iter()
-                    .map(|selector| (!selector.skip, selector.row_count))
-                    .collect::<Vec<_>>()
-            });
-            assert_eq!(found.as_deref(), expect, "{deleted:?} of {rows}");
-        };
-        check(&[], 3, Some(&[(true, 3)]));
-        check(&[0], 3, Some(&[(false, 1), (true, 2)]));
-        check(&[1, 2], 5, Some(&[(true, 1), (false, 2), (true, 2)]));
-        check(&[2], 3, Some(&[(true, 2), (false, 1)]));
-        check(&[0, 1], 2, Some(&[(false, 2)]));
-        check(&[], 0, Some(&[]));
-        check(&[3], 3, None);
-        check(&[1, 1], 3, None);
-        check(&[2, 1], 3, None);
-        check(&[u64::MAX], 3, None);
-    }
 }
