@@ -41,7 +41,7 @@ use crate::input::{FileFormat, InputTable};
 use crate::read_at::ReadAt as _;
 use crate::store::{GrantedFiles, STORE_URL};
 
-pub(crate) use self::columns::{Wanted, check_columns, for_queries, granted_schema, wanted};
+pub(crate) use self::columns::{check_columns, for_queries, granted_schema, wanted};
 
 /// A table whose files are in the store and agree with what was granted.
 ///

@@ -97,6 +97,9 @@ pub struct Limits {
 /// What one party may use of this host; what is absent is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PartyLimits {
+    /// Runs that wait in one room; further ones are not taken, so that others find the room's queue
+    /// not full.
+    pub waiting_runs_per_room: Option<usize>,
     /// Runs at once; further ones wait.
     pub runs_at_once: Option<usize>,
     /// Runs that start within 24 hours; further ones are refused with `policy-limit`.
@@ -139,7 +142,7 @@ impl Default for Limits {
             runs_per_room: 10,
             runs: 64,
             waiting_runs_per_room: 100,
-            party: PartyLimits::default(),
+            party: PartyLimits { waiting_runs_per_room: Some(50), ..PartyLimits::default() },
             jobs: 8,
             sources: 16,
             nonces_per_key: 1_000_000,

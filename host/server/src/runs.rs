@@ -146,7 +146,7 @@ async fn start(app: &Arc<App>, member: &Member, run: RunId, envelope: Envelope) 
     let slot = &member.slot;
     let digest = envelope.digest();
     let active = app.runs.get_or_start(run, |active| {
-        if !slot.queue(run, app.limits.waiting_runs_per_room) {
+        if !slot.queue(run, &member.alias, &app.limits) {
             return Err(HttpError::too_many("too many runs of this room wait already"));
         }
         let thread =

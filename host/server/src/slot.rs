@@ -12,6 +12,7 @@ use glovebox_contract::statement::HOST_ALIAS;
 use glovebox_room::{Home, Room};
 use tokio::sync::{Semaphore, watch};
 
+use crate::config::Limits;
 use crate::error::Result;
 
 /// A room's log as it was at one time.
@@ -53,8 +54,8 @@ pub(crate) struct Slot {
     idle: Mutex<Idle>,
     /// Places for runs at once, given in the order of asking.
     pub(crate) places: Arc<Semaphore>,
-    /// Runs that wait for a place, in the order of asking.
-    waiting: Mutex<Vec<RunId>>,
+    /// Runs that wait for a place and who asked for them, in the order of asking.
+    waiting: Mutex<Vec<(RunId, Alias)>>,
 }
 
 /// Open values that nobody uses. Another process or thread may append meanwhile; whoever takes one
@@ -161,27 +162,29 @@ impl Slot {
         if idle.since < before { std::mem::take(&mut idle.rooms).len() } else { 0 }
     }
 
-    /// Puts a run into the queue, unless that is full.
-    pub(crate) fn queue(&self, run: RunId, most: usize) -> bool {
+    /// Puts a run of `party` into the queue, unless that is full or holds enough of the party's.
+    pub(crate) fn queue(&self, run: RunId, party: &Alias, limits: &Limits) -> bool {
         let mut waiting = self.waiting();
-        let fits = waiting.len() < most;
+        let of_party = waiting.iter().filter(|(_, asked)| asked == party).count();
+        let fits = waiting.len() < limits.waiting_runs_per_room
+            && limits.party.waiting_runs_per_room.is_none_or(|most| of_party < most);
         if fits {
-            waiting.push(run);
+            waiting.push((run, party.clone()));
         }
         fits
     }
 
     /// Takes it out again.
     pub(crate) fn leave_queue(&self, run: &RunId) {
-        self.waiting().retain(|waiting| waiting != run);
+        self.waiting().retain(|(waiting, _)| waiting != run);
     }
 
     /// How many runs are in the queue before this one; none when it is not in it.
     pub(crate) fn ahead(&self, run: &RunId) -> Option<u64> {
-        self.waiting().iter().position(|waiting| waiting == run)?.try_into().ok()
+        self.waiting().iter().position(|(waiting, _)| waiting == run)?.try_into().ok()
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<RunId>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<(RunId, Alias)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -88,7 +88,7 @@ def test_outputs_of_a_room_that_shares_them_reach_all(world, story):
 def test_a_reviewer_sees_what_changed_although_the_code_is_hidden(story):
     consumer, provider = story.consumer, story.provider
     consumer.glovebox("rule", "add", ROOM, "same", "--author", "vendor", "--runner", "retail", "--if-not-grown",
-                      "--if-same-outputs", "--max-runs", "1", "--as", consumer.key, host=True)
+                      "--if-same-outputs", "--as", consumer.key, host=True)
     consumer.glovebox("table", "add", ROOM, "retail.clients", "--from", consumer.home / "customers.parquet",
                       "--as", consumer.key, host=True)
     provider.glovebox("notebook", "add", ROOM, story.component, "--runner", "retail",
@@ -100,15 +100,6 @@ def test_a_reviewer_sees_what_changed_although_the_code_is_hidden(story):
     assert refused.returncode == 1 and "(not-approved)" in refused.stderr, refused.stderr
     shown = consumer.glovebox("review", ROOM, "score", "--approve", second, "--as", consumer.key, host=True)
     assert "for retail.customers it reads retail.clients, was retail.customers" in shown, shown
-
-    # What needs no other look, the rule approves: for one run, which says so.
-    provider.glovebox("notebook", "add", ROOM, story.component, "--runner", "retail",
-                      "--bind", "retail.customers=retail.clients", "--cutover", "30d", "--as", provider.key, host=True)
-    consumer.glovebox("review", ROOM, "score", "--revoke", story.revision, "--as", consumer.key, host=True)
-    assert rooms.revision(consumer, ROOM, "score") == second, "a cutover date makes no other revision"
     rooms.run(consumer, ROOM, "score")
     runs = consumer.glovebox("runs", ROOM, "--as", consumer.key, host=True, json_output=True)
-    assert runs[-1]["rules"] == {}, "the consumer has signed its approval"
-    bundle = consumer.home / "packaged.bundle"
-    consumer.glovebox("bundle", ROOM, "-o", bundle, "--as", consumer.key, host=True)
-    assert "verified" in consumer.glovebox("verify", bundle)
+    assert runs[-1]["outcome"] == "succeeded" and runs[-1]["rules"] == {}, "by the consumer's own signature"

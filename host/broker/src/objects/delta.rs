@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use glovebox_delta::read::{self, SourceError, SourceTable, TableSchema};
 use glovebox_job::job::FileFormat;
+use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use serde::Serialize;
 
@@ -17,6 +18,9 @@ use crate::source::{FileTable, OpenTable, Request, SourceFile};
 
 /// Most files of one table.
 const MAX_FILES: usize = 20_000;
+
+/// Most bytes of its log that are read to open it.
+const MAX_LOG_BYTES: u64 = 1 << 30;
 
 /// Which version was pinned.
 #[derive(Serialize)]
@@ -35,8 +39,9 @@ pub(super) async fn open(request: &Request, place: &Place) -> Result<OpenTable, 
     if request.format.is_some_and(|format| format != FileFormat::Parquet) {
         return Err(Failure::unsupported("a Delta table has no other format than Parquet"));
     }
-    let table = PrefixStore::new(Arc::clone(&place.store), place.path.clone());
-    let store = ReadOnly::new(Arc::new(table));
+    let table: Arc<dyn ObjectStore> =
+        Arc::new(PrefixStore::new(Arc::clone(&place.store), place.path.clone()));
+    let store = ReadOnly::new(Arc::clone(&table), MAX_LOG_BYTES);
     let wanted = Wanted::new(&request.partitions);
     let takes = |schema: &TableSchema, values: &[Option<String>]| {
         let value = |column: &str| {
@@ -73,7 +78,7 @@ pub(super) async fn open(request: &Request, place: &Place) -> Result<OpenTable, 
         etag: OnceLock::new(),
         deleted: file.deleted,
     });
-    let reader = ObjectReader { store: Arc::new(store), objects: objects.collect() };
+    let reader = ObjectReader { store: table, objects: objects.collect() };
     Ok(OpenTable::Files(FileTable {
         evolving: true,
         format: FileFormat::Parquet,

@@ -36,6 +36,7 @@ pub(super) fn failure(what: &str, error: &Error) -> Failure {
     let reason = match error {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => ReasonCode::SourceDenied,
         Error::Precondition { .. } => ReasonCode::InputChanged,
+        Error::NotSupported { .. } => ReasonCode::SourceUnsupported,
         Error::NotFound { .. } | Error::InvalidPath { .. } => ReasonCode::InputUnreadable,
         _ if says(&DENIED) => ReasonCode::SourceDenied,
         _ if says(&CHANGED) => ReasonCode::InputChanged,

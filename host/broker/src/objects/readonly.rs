@@ -1,8 +1,11 @@
-//! A store that nothing is written to, and that remembers why it failed.
+//! A store that nothing is written to, of which only so much is read, and that remembers why it
+//! failed.
 //!
-//! The reader of Delta logs turns errors into texts; what they were stays here.
+//! The reader of Delta logs keeps what it reads in memory, and turns errors into texts; what they
+//! were stays here.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -24,12 +27,26 @@ const MAX_LISTED: usize = 200_000;
 #[derive(Debug, Clone)]
 pub(super) struct ReadOnly {
     inner: Arc<dyn ObjectStore>,
+    /// Bytes that may still be read.
+    budget: Arc<AtomicU64>,
     failure: Arc<Mutex<Option<Failure>>>,
 }
 
 impl ReadOnly {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, failure: Arc::default() }
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, budget: u64) -> Self {
+        Self { inner, budget: Arc::new(budget.into()), failure: Arc::default() }
+    }
+
+    /// Takes what an answer has from what may be read.
+    fn spend(&self, found: GetResult) -> Result<GetResult> {
+        let bytes = found.range.end.saturating_sub(found.range.start);
+        let spent = self
+            .budget
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes));
+        match spent {
+            Ok(_) => Ok(found),
+            Err(_) => Err(too_much("the table's log is too large")),
+        }
     }
 
     /// The first failure there was; that something is not there is none.
@@ -73,14 +90,19 @@ fn in_order(
     stream::once(sorted).try_flatten().boxed()
 }
 
+fn too_much(what: &str) -> Error {
+    Error::NotSupported { source: what.into() }
+}
+
 fn refused<T>() -> Result<T> {
-    Err(Error::NotSupported { source: "sources are only read".into() })
+    Err(too_much("sources are only read"))
 }
 
 #[async_trait]
 impl ObjectStore for ReadOnly {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.watch(self.inner.get_opts(location, options).await)
+        let found = self.inner.get_opts(location, options).await;
+        self.watch(found.and_then(|found| self.spend(found)))
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -123,5 +145,34 @@ impl ObjectStore for ReadOnly {
 
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         refused()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use glovebox_contract::reason::ReasonCode;
+    use object_store::ObjectStoreExt as _;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_so_much_is_read_and_nothing_is_written() {
+        let inner = InMemory::new();
+        inner.put(&"a".into(), "12345678".into()).await.unwrap();
+        let store = ReadOnly::new(Arc::new(inner), 12);
+        assert_eq!(store.get(&"a".into()).await.unwrap().bytes().await.unwrap().len(), 8);
+        assert!(store.get(&"b".into()).await.is_err());
+        assert_eq!(store.failure(), None, "that something is not there is no failure");
+        assert_eq!(store.get_range(&"a".into(), 0..4).await.unwrap().len(), 4);
+        assert!(store.get_range(&"a".into(), 0..1).await.is_err());
+        let failure = store.failure().unwrap();
+        assert_eq!(failure.reason, ReasonCode::SourceUnsupported, "{failure}");
+
+        assert!(store.put(&"a".into(), "x".into()).await.is_err());
+        assert!(store.delete(&"a".into()).await.is_err());
+        assert!(store.copy(&"a".into(), &"c".into()).await.is_err());
+        assert!(store.rename(&"a".into(), &"c".into()).await.is_err());
+        assert!(store.put_multipart(&"c".into()).await.is_err());
     }
 }

@@ -39,6 +39,7 @@ pub(crate) fn run(context: &Context, serve: &Serve) -> Result<ExitCode> {
         runs_at_once: serve.max_concurrent_runs_per_party,
         runs_per_day: serve.quota_runs_per_day,
         cpu_seconds_per_day: serve.quota_cpu_seconds_per_day,
+        ..config.limits.party
     };
     config.creators = serve.creators.as_deref().map(creators).transpose()?;
     let (json, scheme) = (context.json(), if config.tls.is_some() { "https" } else { "http" });

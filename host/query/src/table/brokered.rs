@@ -21,11 +21,9 @@ use glovebox_sandbox::arrow_types::column_type_to_arrow;
 use glovebox_sandbox::services::HostError;
 use tokio::sync::OnceCell;
 
+use super::columns::{Wanted, check_columns, csv_schema, granted_schema, ndjson_schema, wanted};
 use super::evolve::FileCheck;
 use super::footers::FOOTER_BYTES;
-use super::columns::{
-    Wanted, check_columns, csv_schema, granted_schema, ndjson_schema, wanted,
-};
 use super::{GrantedTable, Place, PreparedTable, deleted, partitions};
 use crate::broker::{BrokerFailure, FileNumber, wait};
 use crate::describe::{by_position, fetched_schemas};

@@ -5,6 +5,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::ParamValues;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::physical_plan::displayable;
+use glovebox_contract::column::{Column, ColumnType};
 
 use super::*;
 use crate::arrange::RowsOrdered;

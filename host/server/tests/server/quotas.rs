@@ -128,6 +128,31 @@ async fn a_party_waits_for_its_own_runs_and_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_party_does_not_fill_the_queue_of_a_room() {
+    let world = World::start_with(|config| {
+        config.limits.runs_per_room = 1;
+        config.limits.waiting_runs_per_room = 4;
+        config.limits.party.waiting_runs_per_room = Some(2);
+    })
+    .await;
+    let room = with_two_runners(&world).await;
+    let (airline, weather) = (world.party("airline"), world.party("weather"));
+    let first = weather.run(&room, "hang").await;
+    until(&weather, &room, (0, 1, 0)).await;
+    for _ in 0..2 {
+        weather.run(&room, "succeed").await;
+    }
+    let request = weather.run_request(&room, "succeed").await;
+    assert_eq!(weather.ask_to_run(&room, &request).await.error(), "429 rate-limited");
+    let other = airline.run(&room, "succeed").await;
+    cancel(&weather, &room, first).await;
+    assert_eq!(airline.end_of(&room, &other).await, "succeeded");
+    until(&weather, &room, (0, 0, 4)).await;
+    let later = weather.run(&room, "succeed").await;
+    assert_eq!(weather.end_of(&room, &later).await, "succeeded", "the queue has room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn runs_a_day_are_counted_in_all_rooms_and_by_the_next_host_too() {
     let root = tempfile::tempdir().unwrap();
     let home = root.path().join("home");
