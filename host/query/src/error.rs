@@ -33,7 +33,9 @@ fn code_of(reason: ReasonCode) -> ErrorCode {
         | ReasonCode::ParameterInvalid
         | ReasonCode::QueryFailed => ErrorCode::InvalidArgument,
         ReasonCode::SchemaMismatch | ReasonCode::OutputSchema => ErrorCode::SchemaMismatch,
-        ReasonCode::MemoryLimit | ReasonCode::ScratchLimit => ErrorCode::LimitExceeded,
+        ReasonCode::MemoryLimit | ReasonCode::ScratchLimit | ReasonCode::PolicyLimit => {
+            ErrorCode::LimitExceeded
+        }
         ReasonCode::OutputClosed => ErrorCode::Closed,
         _ => ErrorCode::Internal,
     }

@@ -162,7 +162,7 @@ impl PreparedTable {
     }
 
     /// Granted columns that come from the files: their fields in `schema`, and where they are read.
-    fn from_files<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (&'a Field, usize)> {
+    fn read_columns<'a>(&'a self, schema: &'a Schema) -> impl Iterator<Item = (&'a Field, usize)> {
         let granted = schema.fields().iter().zip(&self.places);
         granted.filter_map(|(field, place)| match place {
             Place::File(at) => Some((field.as_ref(), *at)),
@@ -175,7 +175,7 @@ impl PreparedTable {
     fn by_name(&self, schema: &Schema) -> (SchemaRef, BTreeMap<usize, usize>) {
         let mut fields: Vec<Field> = Vec::new();
         let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-        for (granted, position) in self.from_files(schema) {
+        for (granted, position) in self.read_columns(schema) {
             let place = *places.entry(position).or_insert(fields.len());
             if place == fields.len() {
                 let name = self.read.fields().get(position).map_or("", |field| field.name());
@@ -188,7 +188,7 @@ impl PreparedTable {
     /// For readers that parse text by position: all columns, the granted ones with their types.
     fn by_position(&self, schema: &Schema) -> SchemaRef {
         let mut fields = self.read.fields().to_vec();
-        for (granted, position) in self.from_files(schema) {
+        for (granted, position) in self.read_columns(schema) {
             if let Some(field) = fields.get_mut(position) {
                 *field = Arc::new(granted.clone().with_name(field.name()));
             }

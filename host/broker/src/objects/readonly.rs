@@ -101,8 +101,9 @@ fn refused<T>() -> Result<T> {
 #[async_trait]
 impl ObjectStore for ReadOnly {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let has_content = !options.head;
         let found = self.inner.get_opts(location, options).await;
-        self.watch(found.and_then(|found| self.spend(found)))
+        self.watch(found.and_then(|found| if has_content { self.spend(found) } else { Ok(found) }))
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -168,6 +169,8 @@ mod tests {
         assert!(store.get_range(&"a".into(), 0..1).await.is_err());
         let failure = store.failure().unwrap();
         assert_eq!(failure.reason, ReasonCode::SourceUnsupported, "{failure}");
+
+        assert_eq!(store.head(&"a".into()).await.unwrap().size, 8, "which reads nothing");
 
         assert!(store.put(&"a".into(), "x".into()).await.is_err());
         assert!(store.delete(&"a".into()).await.is_err());

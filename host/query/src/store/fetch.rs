@@ -92,19 +92,21 @@ mod tests {
 
     #[test]
     fn pieces_are_asked_for_in_requests_of_a_good_size() {
-        let check = |ranges: &[Range<u64>], expect: &[&[Range<u64>]]| {
-            assert_eq!(requests(ranges), expect, "{ranges:?}");
+        let pieces = |pairs: &[(u64, u64)]| -> Vec<Range<u64>> {
+            pairs.iter().map(|(from, to)| *from..*to).collect()
         };
-        const MIB: u64 = 1 << 20;
+        let check = |asked: &[(u64, u64)], expect: &[&[(u64, u64)]]| {
+            let expect: Vec<_> = expect.iter().map(|pairs| pieces(pairs)).collect();
+            assert_eq!(requests(&pieces(asked)), expect, "{asked:?}");
+        };
+        const M: u64 = 1 << 20;
         check(&[], &[]);
-        check(&[5..5], &[]);
-        check(&[0..4, 10..12], &[&[0..4, 10..12]]);
-        check(&[0..10 * MIB, 20 * MIB..26 * MIB], &[&[0..10 * MIB, 20 * MIB..26 * MIB]]);
-        check(&[0..10 * MIB, 20 * MIB..27 * MIB], &[&[0..10 * MIB], &[20 * MIB..27 * MIB]]);
-        check(
-            &[0..40 * MIB, 50 * MIB..51 * MIB],
-            &[&[0..16 * MIB], &[16 * MIB..32 * MIB], &[32 * MIB..40 * MIB, 50 * MIB..51 * MIB]],
-        );
+        check(&[(5, 5)], &[]);
+        check(&[(0, 4), (10, 12)], &[&[(0, 4), (10, 12)]]);
+        check(&[(0, 10 * M), (20 * M, 26 * M)], &[&[(0, 10 * M), (20 * M, 26 * M)]]);
+        check(&[(0, 10 * M), (20 * M, 27 * M)], &[&[(0, 10 * M)], &[(20 * M, 27 * M)]]);
+        let cut = [&[(0, 16 * M)][..], &[(16 * M, 32 * M)], &[(32 * M, 40 * M), (50 * M, 51 * M)]];
+        check(&[(0, 40 * M), (50 * M, 51 * M)], &cut);
         let many: Vec<Range<u64>> = (0..1500).map(|at| at * 10..at * 10 + 1).collect();
         assert_eq!(requests(&many).iter().map(Vec::len).collect::<Vec<_>>(), [1024, 476]);
     }

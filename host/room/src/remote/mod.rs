@@ -107,10 +107,11 @@ pub trait BrokeredTable: Send + Sync + std::any::Any {
 /// A version that was pinned: in place of the digest of a content that nobody has read whole, the
 /// digest of a record that says which version it is.
 ///
-/// The record is canonical JSON with a `kind`: `object` (`bytes`, `etag`, `version`),
-/// `delta` (`table-id`, `version`), `delta-sharing` (`table-id`, `version`) or
-/// `postgresql` (`system`, `snapshot`, `lsn`). Nobody but the host and the owner can compute it, and
-/// the same version always has the same digest.
+/// The record is canonical JSON with a `kind`: `object` (`bytes`, `etag`, and the `partition` whose
+/// values its folders have), `delta` and `delta-sharing` (`table-id`, `version`, and the `partitions`
+/// that were chosen) or `postgresql` (`snapshot`, and as far as the user may know them `system` and
+/// `lsn`). Nobody but the host and the owner can compute it, and the same version always has the same
+/// digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pinned {
     /// Bytes of all that the record stands for.

@@ -47,8 +47,10 @@ fn broker_with(
 
 const FILE: FileNumber = FileNumber { table: 1, file: 2 };
 
-fn ranges(broker: &SocketBroker, ranges: &[Range<u64>]) -> Result<Vec<u8>, BrokerFailure> {
-    broker.ranges(FILE, ranges.to_vec()).blocking_recv().expect("an answer")
+/// Pieces of the file, each from its first byte to that after its last.
+fn ranges(broker: &SocketBroker, pieces: &[(u64, u64)]) -> Result<Vec<u8>, BrokerFailure> {
+    let pieces = pieces.iter().map(|(from, to)| *from..*to).collect();
+    broker.ranges(FILE, pieces).blocking_recv().expect("an answer")
 }
 
 fn scan(table: u32) -> RowScan {
@@ -83,9 +85,9 @@ fn honest(socket: &mut UnixStream, asked: BrokerRequest) {
 #[test]
 fn what_is_asked_for_comes() {
     let broker = broker_with(2, PATIENCE, honest);
-    assert_eq!(ranges(&broker, &[3..6, 0..1]), Ok(vec![3, 4, 5, 0]));
+    assert_eq!(ranges(&broker, &[(3, 6), (0, 1)]), Ok(vec![3, 4, 5, 0]));
     assert_eq!(ranges(&broker, &[]), Ok(vec![]));
-    let large = ranges(&broker, &[0..40_000_000]).expect("bytes");
+    let large = ranges(&broker, &[(0, 40_000_000)]).expect("bytes");
     assert!(large.iter().enumerate().all(|(at, byte)| *byte == at as u8));
     assert_eq!(broker.deleted_rows(FILE).blocking_recv().expect("an answer"), Ok(vec![3, 500]));
     let mut rows = broker.rows(scan(5));
@@ -132,10 +134,10 @@ fn what_the_broker_refuses_has_its_reason_and_the_next_request_works() {
         }
         other => honest(socket, other),
     });
-    let reason = |range: Range<u64>| ranges(&broker, &[range]).unwrap_err().reason();
-    assert_eq!(reason(0..1), ReasonCode::SourceDenied);
-    assert_eq!(reason(1..2), ReasonCode::InputChanged);
-    assert_eq!(reason(2..3), ReasonCode::Internal);
+    let reason = |first: u64| ranges(&broker, &[(first, first + 1)]).unwrap_err().reason();
+    assert_eq!(reason(0), ReasonCode::SourceDenied);
+    assert_eq!(reason(1), ReasonCode::InputChanged);
+    assert_eq!(reason(2), ReasonCode::Internal);
     let mut rows = broker.rows(scan(1));
     assert_eq!(rows.blocking_recv(), Some(Ok(Rows::Batch(vec![7]))));
     assert_eq!(rows.blocking_recv(), Some(Err(BrokerFailure::GONE)));
@@ -147,9 +149,9 @@ fn what_the_broker_refuses_has_its_reason_and_the_next_request_works() {
 fn a_broker_that_lies_is_given_up() {
     let check = |serve: fn(&mut UnixStream, BrokerRequest), expect: ReasonCode| {
         let broker = broker_with(1, Duration::from_millis(200), serve);
-        assert_eq!(ranges(&broker, &[0..4]).unwrap_err().reason(), expect);
+        assert_eq!(ranges(&broker, &[(0, 4)]).unwrap_err().reason(), expect);
         // Its only socket is given up with it.
-        let later = ranges(&broker, &[0..4]).unwrap_err().reason();
+        let later = ranges(&broker, &[(0, 4)]).unwrap_err().reason();
         assert_eq!(later, ReasonCode::SourceUnavailable);
     };
     let (astray, gone) = (ReasonCode::Internal, ReasonCode::SourceUnavailable);
@@ -216,11 +218,11 @@ fn one_lost_socket_does_not_stop_the_others() {
         _ => honest(socket, asked),
     });
     for _ in 0..2 {
-        assert_eq!(ranges(&broker, &[9..10]), Err(BrokerFailure::GONE));
-        assert_eq!(ranges(&broker, &[1..2]), Ok(vec![1]));
+        assert_eq!(ranges(&broker, &[(9, 10)]), Err(BrokerFailure::GONE));
+        assert_eq!(ranges(&broker, &[(1, 2)]), Ok(vec![1]));
     }
-    assert_eq!(ranges(&broker, &[9..10]), Err(BrokerFailure::GONE));
-    assert_eq!(ranges(&broker, &[1..2]), Err(BrokerFailure::GONE), "that was the last one");
+    assert_eq!(ranges(&broker, &[(9, 10)]), Err(BrokerFailure::GONE));
+    assert_eq!(ranges(&broker, &[(1, 2)]), Err(BrokerFailure::GONE), "that was the last one");
 }
 
 #[test]
@@ -233,7 +235,7 @@ fn scans_leave_sockets_to_others_and_too_many_are_refused() {
     }
     let refused = broker.rows(scan(1)).blocking_recv().expect("an answer");
     assert_eq!(refused, Err(BrokerFailure::CROWDED));
-    assert_eq!(ranges(&broker, &[3..6]), Ok(vec![3, 4, 5]), "files are read all the same");
+    assert_eq!(ranges(&broker, &[(3, 6)]), Ok(vec![3, 4, 5]), "files are read all the same");
     // Whoever stops reading frees the way for the next.
     drop(first);
     let deadline = Instant::now() + PATIENCE;
@@ -257,7 +259,7 @@ fn dropped_scans_never_use_up_the_sockets() {
             rows = broker.rows(scan(100));
         }
     }
-    assert_eq!(ranges(&broker, &[3..6]), Ok(vec![3, 4, 5]));
+    assert_eq!(ranges(&broker, &[(3, 6)]), Ok(vec![3, 4, 5]));
 }
 
 #[test]
