@@ -96,7 +96,7 @@ class BadNetwork:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def spoil(self, kind, times=10**9, method="GET", holding=""):
-        """The next `times` requests whose path holds `holding` go wrong: `throttle`, `hang`, `cut`, `refuse`."""
+        """The next `times` requests whose path holds `holding` go wrong: `throttle`, `cut` or `refuse`."""
         self.faults[kind] = [times, method, holding]
 
     def mend(self):
@@ -115,8 +115,6 @@ class BadNetwork:
         fault = self.fault(request)
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         known = f"Credential={ACCESS_KEY}/" in (request.headers.get("Authorization") or "")
-        if fault == "hang":
-            time.sleep(3600)
         if fault == "throttle":
             return self.say(request, 503, "SlowDown")
         if fault == "refuse" or not known:
