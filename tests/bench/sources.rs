@@ -304,9 +304,9 @@ impl Database {
             settings.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         scan(async move |context| {
             let pool = PostgresConnectionPool::new(settings).await.expect("a connection");
-            let table =
-                PostgresTableFactory::new(Arc::new(pool)).table_provider("customers".into());
-            context.register_table("t", table.await.expect("a table")).expect("a name");
+            let tables = PostgresTableFactory::new(Arc::new(pool));
+            let table = tables.table_provider("customers".into()).await.expect("a table");
+            context.register_table("t", table).expect("a name");
         })
     }
 }

@@ -39,7 +39,9 @@ fn by_the_clock(order: &Order, book: &mut Book, now: u64, events: &mut Vec<Event
         missed.map(|at| (at, Cause::CatchUp)).into_iter().chain(due.now.into_iter().map(clock))
     {
         events.extend(
-            note(order, book, Fallen { due: at, cause, given: BTreeMap::new() }, now).err(),
+            note(order, book, Fallen { due: at, cause, given: BTreeMap::new() }, now)
+                .err()
+                .map(|event| *event),
         );
     }
 }
@@ -79,7 +81,7 @@ fn after_others(order: &Order, book: &mut Book, now: u64, events: &mut Vec<Event
     }
     record.answered = latest;
     let fallen = Fallen { due, cause: Cause::After, given: BTreeMap::new() };
-    events.extend(note(order, book, fallen, now).err());
+    events.extend(note(order, book, fallen, now).err().map(|event| *event));
 }
 
 /// Leaves out what waits for orders that are not there any more. What was asked for goes on.
@@ -107,7 +109,12 @@ pub(crate) struct Fallen {
 ///
 /// # Errors
 /// The event that it was left out, for the one before it goes on.
-pub(crate) fn note(order: &Order, book: &mut Book, fallen: Fallen, now: u64) -> Result<u64, Event> {
+pub(crate) fn note(
+    order: &Order,
+    book: &mut Book,
+    fallen: Fallen,
+    now: u64,
+) -> Result<u64, Box<Event>> {
     let Fallen { due, cause, given } = fallen;
     let open = book.of(&order.name).filter(|(_, occurrence)| !occurrence.is_done()).count();
     let has_place = match order.overlap {
@@ -135,10 +142,11 @@ pub(crate) fn note(order: &Order, book: &mut Book, fallen: Fallen, now: u64) -> 
         return Ok(id);
     }
     let mark = format!("{} {id} {due}", order.name);
-    Err(Event::new(EventKind::OrderSkipped, &order.room, mark, now)
+    let skipped = Event::new(EventKind::OrderSkipped, &order.room, mark, now)
         .with("order", &order.name)
         .with("notebook", &order.notebook)
-        .with("due", due))
+        .with("due", due);
+    Err(Box::new(skipped))
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ fn start(
         let fallen = Fallen { due: now, cause: cause.clone(), given };
         match note(order, book, fallen, now) {
             Ok(id) => (Ok((id, true)), Vec::new()),
-            Err(event) => (Err(()), vec![event]),
+            Err(event) => (Err(()), vec![*event]),
         }
     });
     match noted {

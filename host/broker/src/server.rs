@@ -148,7 +148,7 @@ impl State {
                 Ok(checked) => AssertUnwindSafe(self.answer(&mut socket, checked))
                     .catch_unwind()
                     .await
-                    .unwrap_or_else(|_| Err(Broken::Panicked)),
+                    .unwrap_or(Err(Broken::Panicked)),
                 Err(failure) => Err(Broken::Failed(failure)),
             };
             let failure = match answered {

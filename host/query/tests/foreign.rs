@@ -94,7 +94,7 @@ fn only_granted_columns_are_asked_for_each_once() {
     let above = Condition::Compare(0, Comparison::Greater, ParameterValue::Int64(1));
     let named = Condition::Compare(1, Comparison::Equal, ParameterValue::Utf8("n2".into()));
     check("SELECT sum(id) FROM db.t", &[0], &[], None);
-    check("SELECT max(label) FROM db.t WHERE id > 1", &[1, 0], &[above.clone()], None);
+    check("SELECT max(label) FROM db.t WHERE id > 1", &[1, 0], std::slice::from_ref(&above), None);
     check("SELECT id FROM db.t WHERE id > 1 AND label = 'n2'", &[1, 0], &[above, named], None);
     check("SELECT id FROM db.t WHERE label LIKE 'n%'", &[1, 0], &[], None);
     check("SELECT count(*) FROM db.t", &[], &[], None);

@@ -269,6 +269,9 @@ fn components_that_are_refused() {
     check(&large, ContentDigest::of(&large), ReasonCode::ComponentRefused);
 }
 
+/// Where rows are that are in no file, and sockets to who has them.
+type Elsewhere = fn(&[u8]) -> (TableRows, Vec<UnixStream>);
+
 /// A run of the notebook; a test changes what it wants to break.
 struct Run {
     code: File,
@@ -279,7 +282,7 @@ struct Run {
     limits: ProcessLimits,
     mode: JailMode,
     /// Where the input is, when it is not in a file: its rows, and sockets to who has them.
-    elsewhere: Option<fn(&[u8]) -> (TableRows, Vec<UnixStream>)>,
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Run {

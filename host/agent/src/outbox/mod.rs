@@ -103,7 +103,7 @@ impl Outbox {
                 Err(error) => tracing::warn!("`{}` is no message: {error}", file.display()),
             }
         }
-        messages.sort_by(|one, other| one.not_before.cmp(&other.not_before));
+        messages.sort_by_key(|message| message.not_before);
         Ok(messages)
     }
 

@@ -76,10 +76,10 @@ fn local(request: &Request, url: &Url) -> Result<Place, Failure> {
 }
 
 /// Reads the settings of a credential, each of which has to be one that is taken.
-fn settings<'a, K: FromStr>(
-    credential: Option<&'a Credential>,
+fn settings<K: FromStr>(
+    credential: Option<&Credential>,
     is_taken: impl Fn(&K) -> bool,
-) -> Result<Vec<(K, &'a str)>, Failure> {
+) -> Result<Vec<(K, &str)>, Failure> {
     let settings = credential.into_iter().flat_map(Credential::settings);
     let settings = settings.map(|(name, value)| {
         let key = name.to_ascii_lowercase().parse().ok().filter(&is_taken);
@@ -185,8 +185,7 @@ fn azure(
         )
     })?;
     let has = |wanted: &Key| settings.iter().any(|(key, _)| key == wanted);
-    let is_application =
-        [Key::ClientId, Key::ClientSecret, Key::AuthorityId].iter().all(|key| has(key));
+    let is_application = [Key::ClientId, Key::ClientSecret, Key::AuthorityId].iter().all(&has);
     let is_signed = is_application || [Key::AccessKey, Key::SasKey, Key::Token].iter().any(has);
     let mut root = url.clone();
     root.set_path("");

@@ -55,7 +55,7 @@ impl FileReader for Reader {
         if ranges.iter().any(|range| range.contains(&7)) {
             return Err(Failure::denied("GET https://h/x?sig=abc by secret-key-1"));
         }
-        assert!(ranges != [5..6], "a reader's mistake");
+        assert!(ranges != std::slice::from_ref(&(5..6)), "a reader's mistake");
         let piece = |range: &Range<u64>| range.clone().map(|place| place as u8).collect();
         Ok(ranges.iter().map(piece).collect())
     }

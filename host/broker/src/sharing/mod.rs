@@ -93,12 +93,15 @@ pub(crate) async fn open(
     }))
 }
 
+/// A file, and the text of each partition column's value; none is null.
+type Partitioned = (SharedFile, Vec<Option<String>>);
+
 /// The files whose partitions are asked for, with the values of their partition columns in order.
 fn wanted(
     files: Vec<SharedFile>,
     schema: &TableSchema,
     partitions: &[PartitionFilter],
-) -> Result<Vec<(SharedFile, Vec<Option<String>>)>, Failure> {
+) -> Result<Vec<Partitioned>, Failure> {
     let place = |filter: &PartitionFilter| {
         let mut columns = schema.partition_columns.iter();
         columns.position(|column| column.name == filter.column).ok_or_else(|| {

@@ -521,7 +521,8 @@ fn a_host_cannot_say_that_other_rules_approved() {
     };
     let malformed = Some(ReasonCode::Malformed);
     // What it says, and whether everyone takes it.
-    let cases: [(&[(&str, &[&str])], Option<ReasonCode>); 6] = [
+    type Named<'a> = &'a [(&'a str, &'a [&'a str])];
+    let cases: [(Named<'_>, Option<ReasonCode>); 6] = [
         (&[("airline", &["none"])], None),
         (&[], malformed),
         (&[("airline", &["few"])], malformed),

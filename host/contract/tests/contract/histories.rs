@@ -403,12 +403,12 @@ fn stance(
 
 /// When the author said that the version ends.
 fn end(seen: &Seen, added: usize, revision: &Blake3Digest) -> Option<u64> {
-    let later = seen.log.iter().skip(added).map(|(_, statement)| &statement.body);
-    let said = later.filter_map(|body| match body {
+    let later = seen.log.iter().skip(added).rev().map(|(_, statement)| &statement.body);
+    let mut said = later.filter_map(|body| match body {
         Body::Deprecate(deprecate) if deprecate.revision == *revision => Some(deprecate.until),
         _ => None,
     });
-    said.last().flatten()
+    said.next().flatten()
 }
 
 /// Where all versions stand is what the log says.

@@ -70,6 +70,9 @@ pub(crate) fn sockets(
     Ok((theirs, ours))
 }
 
+/// A worker's ends of the sockets, and what serves the other ends; nothing to serve without tables.
+type Served = (Vec<DescriptorIndex>, Option<Box<dyn Serving>>);
+
 impl RemoteInputs {
     /// Whether everything that the run reads is here.
     pub(crate) fn is_empty(&self) -> bool {
@@ -124,7 +127,7 @@ impl RemoteInputs {
         settings: &WorkerSettings,
         partitions: u32,
         descriptors: &mut DescriptorList,
-    ) -> Result<(Vec<DescriptorIndex>, Option<Box<dyn Serving>>)> {
+    ) -> Result<Served> {
         if self.is_empty() {
             return Ok((Vec::new(), None));
         }

@@ -98,7 +98,7 @@ async fn one_file() -> (Arc<Mock>, SocketAddr) {
 }
 
 async fn read(table: &FileTable, from: u64, to: u64) -> Result<String, Failure> {
-    let pieces = table.reader.read(0, &[from..to]).await?;
+    let pieces = table.reader.read(0, std::slice::from_ref(&(from..to))).await?;
     Ok(String::from_utf8(pieces[0].to_vec()).unwrap())
 }
 
