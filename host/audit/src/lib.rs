@@ -12,7 +12,7 @@
 //!   is the length of the files that were pinned, however much of them was read, and 0 for a table of
 //!   a database.
 //!
-//! [`statements`] is the log itself as a third table. Nothing here is more than the log says, which
+//! [`statements()`] is the log itself as a third table. Nothing here is more than the log says, which
 //! all parties of a room read: no rows, no paths, no values of parameters.
 //!
 //! | Databricks' word | here |
