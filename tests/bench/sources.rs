@@ -140,11 +140,6 @@ impl Bucket {
             directory.display()
         );
         let file = stage.write("nginx.conf", configuration);
-        std::process::Command::new("chmod")
-            .args(["-R", "a+rX"])
-            .arg(stage.path(""))
-            .status()
-            .expect("chmod");
         let server = Command::new("nginx")
             .args(["-g", "user root;", "-c"])
             .arg(file)
