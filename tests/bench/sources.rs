@@ -35,7 +35,7 @@ fn main() {
     let stage = Stage::new();
     stage.room("r", &["retail", "media"], "[limits]\nmemory_bytes = 8_589_934_592\n");
     let bucket = Bucket::start(&stage, rows);
-    let database = Database::start(&stage, rows);
+    let database = Database::start(rows);
     println!("{rows} rows; median of {ROUNDS} rounds in turn");
     bucket.offer(&stage);
     compare(&stage, "objects", || bucket.direct());
@@ -201,7 +201,7 @@ struct Database {
 }
 
 impl Database {
-    fn start(stage: &Stage, rows: usize) -> Self {
+    fn start(rows: usize) -> Self {
         let directory =
             std::env::temp_dir().join(format!("glovebox-bench-pg-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory");
@@ -245,7 +245,6 @@ impl Database {
             .env("PGPASSWORD", "password-of-the-bench")
             .status();
         assert!(made.expect("psql").success());
-        let _ = stage;
         database
     }
 

@@ -58,6 +58,7 @@ mod rows;
 mod runs;
 mod said;
 mod statements;
+mod values;
 mod write;
 
 pub use error::AuditError;

@@ -10,7 +10,7 @@ use glovebox_contract::statement::{JailMode, Pin, RunStart, Snapshot};
 use serde_json::{Value, json};
 
 use crate::error::AuditError;
-use crate::said::{digest, micros, number_of};
+use crate::values::{digest, micros, number_of};
 
 /// What the room said of a run when it was asked for. Later its notebook may be gone.
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! A statement of the log with what the room was before and after it.
 
-use glovebox_contract::digest::Blake3Digest;
 use glovebox_contract::key::PublicKey;
 use glovebox_contract::name::Alias;
 use glovebox_contract::state::{Applied, RoomState};
@@ -10,6 +9,7 @@ use glovebox_contract::statement::{
 use serde_json::{Map, Value, json};
 
 use crate::runs::Known;
+use crate::values::{micros, number_of};
 
 /// What has to be known of the room before a statement changes it.
 pub(crate) struct Before {
@@ -109,22 +109,4 @@ impl Said<'_> {
         ];
         columns.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
-}
-
-/// The last second of the year 9999: what parties claim is not always a time that programs know.
-const LAST_SECOND: u64 = 253_402_300_799;
-
-/// A time in seconds as tables have it.
-pub(crate) fn micros(seconds: u64) -> Value {
-    json!(seconds.min(LAST_SECOND).saturating_mul(1_000_000))
-}
-
-/// A count as tables have it.
-pub(crate) fn number_of(count: u64) -> Value {
-    json!(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// A digest as tables have it.
-pub(crate) fn digest(digest: &Blake3Digest) -> Value {
-    json!(digest.to_string())
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::columns::STATEMENTS;
 use crate::error::AuditError;
 use crate::rows::{Rows, Table};
-use crate::said::{digest, micros, number_of};
+use crate::values::{digest, micros, number_of};
 
 /// The statements of a log, whose room is called `name`, in its order. Whoever reads a journal of
 /// the same log knows that they hold up.

@@ -9,7 +9,8 @@ use glovebox_contract::statement::{
 use serde_json::{Value, json};
 
 use super::Event;
-use crate::said::{Said, digest};
+use crate::said::Said;
+use crate::values::digest;
 
 const NOTEBOOK: &str = "NOTEBOOK_FILE";
 const UPDATED: &str = "CLEAN_ROOM_ASSETS_UPDATED";

@@ -12,7 +12,8 @@ use glovebox_contract::statement::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::said::{Said, number_of};
+use crate::said::Said;
+use crate::values::number_of;
 
 /// An event in the making: what it is called, and the columns that it alone has.
 pub(crate) struct Event {

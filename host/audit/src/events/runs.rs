@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::Event;
 use crate::runs;
-use crate::said::{Said, digest, micros, number_of};
+use crate::said::Said;
+use crate::values::{digest, micros, number_of};
 
 /// An event about a run.
 pub(super) fn event(said: &Said<'_>, name: &'static str, id: &RunId) -> Event {
